@@ -1,0 +1,38 @@
+#ifndef HEADGATE_JOURNAL_REDIS_REDIS_JOURNAL_H
+#define HEADGATE_JOURNAL_REDIS_REDIS_JOURNAL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "src/base/status.h"
+
+/* The journal over Redis: one connection with pipelined requests, opened again when it breaks. */
+struct loop;
+struct metrics;
+struct error;
+struct journal;
+
+struct redis_journal_params {
+	const char *url;         /* "redis://[user[:password]@]host[:port]", "unix:PATH" or
+				    "embedded:DIR" */
+	const char *namespace_id; /* goes into every key, percent-encoded */
+	const char *durability;   /* embedded: "always", "everysec" or "memory" */
+	const char *redis_server; /* embedded: the program, default "redis-server" */
+	uint64_t command_timeout_ms; /* then the connection is closed and the request resent; 1000 */
+	size_t max_pending;          /* requests waiting at all; more get ST_RESOURCE_EXHAUSTED */
+	uint64_t backoff_min_ms;
+	uint64_t backoff_max_ms;
+	struct metrics *metrics; /* borrowed; may be NULL */
+};
+
+/* Called on every change of readiness. */
+typedef void (*redis_journal_state_fn)(void *data);
+
+/* Starts connecting (and the child, for embedded:) and returns; readiness follows. Strings are
+ * copied. Errors: ST_INVALID_ARGUMENT bad URL, ST_NOT_FOUND no redis-server program. */
+MUST_CHECK enum status redis_journal_open(struct loop *loop,
+					  const struct redis_journal_params *params,
+					  redis_journal_state_fn on_state, void *data,
+					  struct journal **ret_journal, struct error *err);
+
+#endif
