@@ -1,0 +1,91 @@
+#ifndef HEADGATE_SRC_ENTITY_ENTITY_TABLE_H
+#define HEADGATE_SRC_ENTITY_ENTITY_TABLE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "src/base/span.h"
+#include "src/base/status.h"
+
+/* All entities that are awake in this process: finds or wakes the one a command is for, queues the
+ * command there, and hands its reply back when it is durable or verified.
+ * Spec: cloudstate-protocol 4; journal-and-ownership 4.2 "local". */
+struct api_method;
+struct entity_table;
+struct entity_ticket;
+struct journal;
+struct loop;
+struct metadata;
+struct metrics;
+struct userfn;
+
+struct entity_limits {
+	size_t queue_max;             /* waiting commands per entity; 100 */
+	size_t queue_bytes_max;       /* waiting payload bytes over all entities; 256 MiB */
+	size_t active_max;            /* entities awake; 100000. Full: idle ones are put to sleep first */
+	uint64_t command_timeout_ms;  /* no reply from the function: E-50, frees the entity; 60 s */
+	uint64_t journal_timeout_ms;  /* until an append, verify or load is given up; 10 s */
+	uint64_t passivation_ms;      /* idle time when the function names none; 30 s */
+	uint64_t stop_timeout_ms;     /* for the function to finish its half; then reset; 10 s */
+	uint64_t crash_backoff_min_ms; /* E-53: wait before waking a crashed entity again; 50 */
+	uint64_t crash_backoff_max_ms; /* doubling up to; 5 s */
+	unsigned conflict_retries;    /* CONFLICT: reload and run again; 5 */
+	unsigned restart_retries;     /* restart=true in a row without a success; 10 */
+};
+struct entity_limits entity_limits_default(void);
+
+struct entity_table *entity_table_new(struct loop *loop, struct userfn *userfn,
+				      struct journal *journal, struct metrics *metrics,
+				      const struct entity_limits *limits);
+
+/* What to run. Spans are copied before submit returns. */
+struct entity_command {
+	const struct api_method *method; /* its api is referenced while the command lives */
+	struct span key;
+	struct span payload; /* wire bytes of the method's input, forwarded untouched */
+	const struct metadata *metadata; /* may be NULL; not shown to entities by default (S-41) */
+	uint64_t deadline_ns; /* the caller's; a command not yet sent by then is dropped */
+};
+
+enum entity_action { ENTITY_REPLY, ENTITY_FORWARD, ENTITY_FAILURE, ENTITY_NONE };
+
+/* The outcome. Spans and pointers are borrowed until the callback returns. */
+struct entity_reply {
+	enum entity_action action;
+	enum status code;       /* ENTITY_FAILURE: never ST_OK */
+	struct span message;    /* ENTITY_FAILURE: the text for the caller */
+	struct span details;    /* ENTITY_FAILURE: serialized google.rpc.Status or empty */
+	struct span type_url;   /* ENTITY_REPLY, ENTITY_FORWARD: of the payload */
+	struct span payload;
+	struct span service_name; /* ENTITY_FORWARD: target */
+	struct span command_name;
+	struct span metadata;     /* serialized cloudstate.Metadata of the reply, or empty */
+	const struct span *effects; /* serialized cloudstate.SideEffect each */
+	size_t effect_count;
+	uint64_t retry_after_ms; /* 0: no hint */
+};
+
+/* Exactly once per submit unless abandoned; never from inside submit. */
+typedef void (*entity_reply_fn)(void *data, const struct entity_reply *reply);
+
+/* Takes the command in. The ticket is gone when on_reply is called. */
+struct entity_ticket *entity_table_submit(struct entity_table *table,
+					  const struct entity_command *command,
+					  entity_reply_fn on_reply, void *data);
+
+/* The caller has gone: no reply any more; a command already sent goes on, its events are kept (R-20);
+ * one still waiting is dropped. */
+void entity_table_abandon(struct entity_ticket *ticket);
+
+size_t entity_table_active(const struct entity_table *table);
+size_t entity_table_queued(const struct entity_table *table);
+
+/* Lets every entity finish its commands and passivates it; on_done once all are gone. New commands
+ * get ST_UNAVAILABLE from now on. */
+void entity_table_drain(struct entity_table *table, void (*on_done)(void *data), void *data);
+
+/* Cuts everything off; waiting callers get ST_UNAVAILABLE first. NULL is a no-op. */
+void entity_table_free(struct entity_table *table);
+
+#endif

@@ -1,0 +1,25 @@
+#ifndef HEADGATE_SRC_ROUTER_ROUTER_H
+#define HEADGATE_SRC_ROUTER_ROUTER_H
+
+#include <stddef.h>
+
+/* Takes an exchange to the entity it is for and its reply back. Spec: cloudstate-protocol 2.4-2.7, 5. */
+struct entity_table;
+struct exchange;
+struct loop;
+struct metrics;
+struct router;
+struct userfn;
+
+struct router *router_new(struct loop *loop, struct userfn *userfn, struct entity_table *entities,
+			  struct metrics *metrics);
+
+/* Takes over the call; never calls the front back from inside. */
+void router_accept(struct router *router, struct exchange *exchange);
+
+/* Calls in progress. */
+size_t router_active(const struct router *router);
+
+void router_free(struct router *router);
+
+#endif

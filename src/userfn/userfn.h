@@ -1,0 +1,51 @@
+#ifndef HEADGATE_SRC_USERFN_USERFN_H
+#define HEADGATE_SRC_USERFN_USERFN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "src/base/span.h"
+#include "src/base/status.h"
+
+/* The user function as seen from here: one channel, discovery after each connection, and the API it
+ * declared. Spec: cloudstate-protocol 1.2-1.4; ruling R16 (readiness). */
+struct address;
+struct api;
+struct channel;
+struct loop;
+struct metrics;
+struct error;
+struct userfn;
+
+struct userfn_params {
+	const struct address *address; /* copied */
+	uint64_t backoff_min_ms;
+	uint64_t backoff_max_ms;
+	uint64_t refused_retry_ms; /* discovery again after a refused description; 10 s */
+	uint64_t discover_timeout_ms;
+	size_t max_message_bytes; /* from the function: 12 MiB */
+	struct metrics *metrics;  /* borrowed; may be NULL */
+};
+
+/* The API changed (a new snapshot, or NULL when there is none yet) or readiness did. */
+typedef void (*userfn_change_fn)(void *data);
+
+struct userfn *userfn_open(struct loop *loop, const struct userfn_params *params,
+			   userfn_change_fn on_change, void *data);
+
+/* The newest accepted API, borrowed; stays when the function goes away; NULL before the first. */
+struct api *userfn_api(const struct userfn *userfn);
+
+/* Connected and discovered; otherwise reason (may be NULL) gets a sentence. */
+bool userfn_is_ready(const struct userfn *userfn, const char **reason);
+
+/* For streams of entities. */
+struct channel *userfn_channel(struct userfn *userfn);
+
+/* EntityDiscovery.reportError, fire and forget; at most 16 on the way, more are dropped and counted. */
+void userfn_report(struct userfn *userfn, struct span message);
+
+void userfn_close(struct userfn *userfn);
+
+#endif
