@@ -37,4 +37,16 @@ struct span metadata_get(const struct metadata *metadata, const char *key);
 MUST_CHECK enum status metadata_from_headers(struct metadata *metadata, struct arena *arena,
 					     const struct h2_headers *headers, struct error *err);
 
+/* Adds the base64 values (either alphabet, padding optional, joined by commas) of a -bin header.
+ * Errors: ST_INVALID_ARGUMENT naming the key. */
+MUST_CHECK enum status metadata_add_binary(struct metadata *metadata, struct arena *arena,
+					   struct span key, struct span text, struct error *err);
+
+/* The way back: one header per item that is not reserved, -bin values as base64 without padding.
+ * Values that cannot stand in a header (control characters) are left out. Keys are borrowed from
+ * metadata, encoded values live in arena. Writes at most max headers, returns how many. */
+struct h2_header;
+size_t metadata_to_headers(const struct metadata *metadata, struct arena *arena,
+			   struct h2_header *headers, size_t max);
+
 #endif

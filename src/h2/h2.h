@@ -92,6 +92,10 @@ void h2_stream_respond(struct h2_stream *stream, const struct h2_headers *header
  * ST_UNAVAILABLE when the stream is closing. Sending before the head is our bug. */
 MUST_CHECK enum status h2_stream_write(struct h2_stream *stream, struct span bytes);
 
+/* Like write for several pieces that are one: all of them or none. Saves the copy into one buffer. */
+MUST_CHECK enum status h2_stream_write_parts(struct h2_stream *stream, const struct span *parts,
+					     size_t count);
+
 /* Bytes queued and not yet handed to the socket. */
 size_t h2_stream_unsent(const struct h2_stream *stream);
 
