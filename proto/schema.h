@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "proto/wire.h"
 #include "src/base/error.h"
 #include "src/base/span.h"
 
@@ -106,6 +107,9 @@ struct field {
 	bool has_presence; /* set and unset differ even for the default value */
 	bool has_default;
 	bool is_utf8; /* STRING that must be valid UTF-8 */
+	/* for printing: the quoted name with its colon */
+	struct span json_key_;
+	struct span name_key_;
 };
 
 struct message {
@@ -226,6 +230,9 @@ struct span schema_comment(const struct proto_file *file, const uint32_t *path, 
 
 /* Types whose values may be packed: all scalars but strings and bytes. */
 bool schema_type_is_packable(enum field_type type);
+
+/* The wire type of one (unpacked) value. */
+enum wire_type schema_wire_type(enum field_type type);
 
 /* Says whether wire bytes are an instance of a message as a strict parser sees it: well-formed at
  * all levels, at most WIRE_DEPTH_MAX deep, strings valid UTF-8 where the schema asks for it. Fields
