@@ -1,0 +1,53 @@
+#ifndef HEADGATE_HTTPAPI_FRONT_FRONT_H
+#define HEADGATE_HTTPAPI_FRONT_FRONT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "src/base/status.h"
+
+/* Everything that faces clients: the public listener (HTTP/1.1, HTTP/2, gRPC on one port), the admin
+ * listener, and the extra metrics listener when one is configured. Calls go to the router as
+ * exchanges; whatever can be answered here (probes, unknown paths, bad requests) is. */
+struct api;
+struct buf;
+struct config;
+struct error;
+struct front;
+struct loop;
+struct metrics;
+struct router;
+
+struct front_params {
+	const struct config *config; /* borrowed for the life of the front: addresses and limits */
+	struct router *router;       /* borrowed */
+	struct metrics *metrics;     /* borrowed */
+	/* What /ready says; reason is set when it is false. */
+	bool (*is_ready)(void *data, const char **reason);
+	/* Appends the JSON of /status. */
+	void (*status_page)(void *data, struct buf *out);
+	void *data;
+};
+
+/* Listens. Logs EV_LISTENING per listener with the fields listener ("ingress", "admin", "metrics"),
+ * address and port. Errors as listen_open, naming the configuration key. */
+MUST_CHECK enum status front_open(struct loop *loop, const struct front_params *params,
+				  struct front **ret_front, struct error *err);
+
+/* What to serve from now on: builds the routes of this API when it is not the one in force (which
+ * running calls keep). NULL: nothing is known yet, calls get UNAVAILABLE. When the rules are wrong
+ * the errors are logged, the API before stays in force and front_is_ready says why. */
+void front_set_api(struct front *front, struct api *api);
+
+/* False with a reason while the newest API could not be put in force. */
+bool front_is_ready(const struct front *front, const char **reason);
+
+/* Stops accepting calls: listeners close (the admin one stays), HTTP/2 clients get GOAWAY, kept-alive
+ * connections close after their running request. on_done comes once no call is left. */
+void front_drain(struct front *front, void (*on_done)(void *data), void *data);
+
+/* Cuts what is left; exchanges get on_cancelled first. NULL is a no-op. */
+void front_close(struct front *front);
+
+#endif
