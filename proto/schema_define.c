@@ -598,6 +598,8 @@ enum status schema_define(struct schema *schema, struct error *err)
 		if (status != ST_OK)
 			(void)error_wrap(err, "%.*s", SPAN_FMT(entry->message.file->name));
 	}
+	if (status == ST_OK)
+		schema_mark_maps(schema);
 	schema->services =
 		arena_new_array(&schema->arena, const struct service *, schema->service_count + 1);
 	if (status == ST_OK && !schema->services)
