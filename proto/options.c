@@ -40,14 +40,15 @@ static size_t options_count(struct span wire, uint32_t number)
 static void options_rule_custom(struct span wire, struct options_http_rule *rule)
 {
 	struct wire_field field;
-	bool was_custom = rule->is_custom;
 
-	rule->verb = wire_find_last(wire, 1, WIRE_BYTES, &field) ? field.bytes
-		     : was_custom				 ? rule->verb
-								 : SPAN_EMPTY;
-	rule->path = wire_find_last(wire, 2, WIRE_BYTES, &field) ? field.bytes
-		     : was_custom				 ? rule->path
-								 : SPAN_EMPTY;
+	if (!rule->is_custom) {
+		rule->verb = SPAN_EMPTY;
+		rule->path = SPAN_EMPTY;
+	}
+	if (wire_find_last(wire, 1, WIRE_BYTES, &field))
+		rule->verb = field.bytes;
+	if (wire_find_last(wire, 2, WIRE_BYTES, &field))
+		rule->path = field.bytes;
 	rule->is_custom = true;
 }
 
@@ -191,7 +192,7 @@ enum status options_http_rule(const struct method *method, struct arena *arena,
 			      const struct options_http_rule **ret_rule, struct error *err)
 {
 	struct options_context context = {arena, 0, err};
-	struct options_http_rule *rule;
+	struct options_http_rule *rule = NULL;
 	enum status status = options_method_rule(method, &context, &rule);
 
 	if (status != ST_OK) {
