@@ -5,6 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Room for what one layer says before the message; the rest stays for the message. */
+#define ERROR_CONTEXT_MAX 200
+
 /* Cuts a text that vsnprintf shortened back to the last whole UTF-8 sequence. */
 static void error_trim(char *text)
 {
@@ -65,8 +68,8 @@ enum status error_set_errno(struct error *err, enum status status, int saved_err
 
 enum status error_wrap(struct error *err, const char *format, ...)
 {
-	char context[ERROR_MESSAGE_MAX];
-	char inner[ERROR_MESSAGE_MAX];
+	char context[ERROR_CONTEXT_MAX];
+	char inner[ERROR_MESSAGE_MAX - ERROR_CONTEXT_MAX - 2];
 	va_list args;
 
 	if (!err)
@@ -74,9 +77,10 @@ enum status error_wrap(struct error *err, const char *format, ...)
 	va_start(args, format);
 	(void)vsnprintf(context, sizeof(context), format, args); /* cut is fine */
 	va_end(args);
-	memcpy(inner, err->message, sizeof(inner));
-	(void)snprintf(err->message, sizeof(err->message), "%.200s: %.300s", context, inner);
-	error_trim(err->message);
+	error_trim(context);
+	(void)snprintf(inner, sizeof(inner), "%s", err->message); /* cut is fine */
+	error_trim(inner);
+	(void)snprintf(err->message, sizeof(err->message), "%s: %s", context, inner);
 	return err->status;
 }
 

@@ -1,5 +1,6 @@
-/* The main of a fuzz target without libFuzzer: feeds every file of corpus/<target>/ to the target and
- * says so in TAP. A crash ends the program before its plan is fulfilled, which fails the test. */
+/* The main of a fuzz target without libFuzzer: feeds every file of corpus/<target>/ to the target
+ * and says so in TAP. A crash ends the program before its plan is fulfilled, which fails the test.
+ */
 #include <dirent.h>
 #include <stdint.h>
 #include <stdio.h>

@@ -46,8 +46,9 @@ static void eq_nocase_knows_ascii_only(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(rows); i++)
-		UNIT_ROW(rows[i].name, span_eq_nocase(span_from_str(rows[i].a),
-						      span_from_str(rows[i].b)) == rows[i].is_equal);
+		UNIT_ROW(rows[i].name,
+			 span_eq_nocase(span_from_str(rows[i].a), span_from_str(rows[i].b)) ==
+				 rows[i].is_equal);
 }
 
 static void find_skip_head_stay_inside(void **state)
