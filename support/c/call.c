@@ -1,0 +1,347 @@
+/* The states of a call and what each waits for:
+ *
+ *   AWAITED --a stream---> READING <--> (small answer: sent and the next read in one batch)
+ *      |                    |   ^
+ *      |                    v   |
+ *      |                   SENDING   (large answer: freed as soon as it is out)
+ *      |                    |
+ *      |--a unary call--> UNARY
+ *      |                    |
+ *      \--unknown method--> FINISHING --> gone
+ *
+ * One batch per command keeps the completion queue, which is most of the cost, at one turn per
+ * command. */
+
+#include "support/c/call.h"
+
+#include <grpc/byte_buffer.h>
+#include <grpc/byte_buffer_reader.h>
+#include <grpc/slice.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "support/c/discovery.h"
+
+/* A sent answer is kept until the next command comes, which for an idle entity is long: larger
+ * ones are waited for and freed. */
+#define SMALL_ANSWER_MAX (16 * 1024)
+
+#define CALL_MAGIC 0x68674341
+
+enum call_state { CALL_AWAITED, CALL_READING, CALL_SENDING, CALL_UNARY, CALL_FINISHING };
+
+struct hg_call {
+	uint32_t magic;
+	enum call_state state;
+	struct hg_server *server;
+	grpc_call *grpc;
+	struct hg_stream *stream; /* of a handle call */
+	bool is_discover;	  /* of unary calls: discover, else reportError */
+	grpc_byte_buffer *in;
+	grpc_byte_buffer *out;
+	int is_cancelled; /* gRPC wants a place to write it to */
+	grpc_call_details details;
+	grpc_metadata_array metadata;
+};
+
+#define OPS_MAX 4
+
+struct batch {
+	grpc_op ops[OPS_MAX];
+	size_t count;
+};
+
+static grpc_op *add_op(struct batch *batch, grpc_op_type type)
+{
+	grpc_op *op = &batch->ops[batch->count++];
+
+	op->op = type;
+	return op;
+}
+
+static void free_call(struct hg_call *call)
+{
+	struct hg_server *server = call->server;
+
+	call->magic = 0;
+	hg_stream_free(call->stream);
+	grpc_byte_buffer_destroy(call->in);
+	grpc_byte_buffer_destroy(call->out);
+	grpc_call_details_destroy(&call->details);
+	grpc_metadata_array_destroy(&call->metadata);
+	if (call->grpc)
+		grpc_call_unref(call->grpc);
+	free(call);
+	hg_server_release(server);
+}
+
+/* A batch that cannot start leaves no completion behind: the call is over. */
+static void start(struct hg_call *call, struct batch *batch, enum call_state state)
+{
+	call->state = state;
+	if (grpc_call_start_batch(call->grpc, batch->ops, batch->count, call, NULL) != GRPC_CALL_OK)
+		free_call(call);
+}
+
+bool hg_call_await(struct hg_server *server)
+{
+	struct hg_call *call = calloc(1, sizeof *call);
+
+	if (!call)
+		return false;
+	call->magic = CALL_MAGIC;
+	call->state = CALL_AWAITED;
+	call->server = server;
+	grpc_call_details_init(&call->details);
+	grpc_metadata_array_init(&call->metadata);
+	hg_server_hold(server);
+	if (grpc_server_request_call(server->grpc, &call->grpc, &call->details, &call->metadata,
+				     server->queue, server->queue, call) != GRPC_CALL_OK) {
+		free_call(call);
+		return false;
+	}
+	return true;
+}
+
+static void add_receive(struct batch *batch, struct hg_call *call)
+{
+	add_op(batch, GRPC_OP_RECV_MESSAGE)->data.recv_message.recv_message = &call->in;
+}
+
+static void add_send(struct batch *batch, struct hg_call *call)
+{
+	add_op(batch, GRPC_OP_SEND_MESSAGE)->data.send_message.send_message = call->out;
+}
+
+/* Sends the status, after call->out if there is one. The text must be static. */
+static void finish(struct hg_call *call, struct batch *batch, grpc_status_code code,
+		   const char *text)
+{
+	grpc_slice details = grpc_slice_from_static_string(text);
+
+	if (call->out)
+		add_send(batch, call);
+	grpc_op *status = add_op(batch, GRPC_OP_SEND_STATUS_FROM_SERVER);
+	status->data.send_status_from_server.status = code;
+	status->data.send_status_from_server.status_details = &details;
+	add_op(batch, GRPC_OP_RECV_CLOSE_ON_SERVER)->data.recv_close_on_server.cancelled =
+		&call->is_cancelled;
+	start(call, batch, CALL_FINISHING);
+}
+
+static void set_answer(struct hg_call *call, const struct hg_out *out)
+{
+	grpc_slice slice = grpc_slice_malloc(out->size);
+	uint8_t *to = GRPC_SLICE_START_PTR(slice);
+
+	for (size_t i = 0; i < out->part_count; i++) {
+		memcpy(to, out->parts[i].data, out->parts[i].size);
+		to += out->parts[i].size;
+	}
+	call->out = grpc_raw_byte_buffer_create(&slice, 1);
+	grpc_slice_unref(slice);
+}
+
+/* ---- Messages received ------------------------------------------------------------------------
+ */
+
+/* The bytes of call->in: as they lie when they are in one piece, else joined in *joined. */
+static struct headgate_bytes message_of(struct hg_call *call, grpc_slice *joined)
+{
+	grpc_byte_buffer_reader reader;
+	grpc_slice *slice = NULL;
+
+	*joined = grpc_empty_slice();
+	if (!grpc_byte_buffer_reader_init(&reader, call->in))
+		return (struct headgate_bytes){0};
+	size_t size = grpc_byte_buffer_length(reader.buffer_out);
+	if (!grpc_byte_buffer_reader_peek(&reader, &slice) || GRPC_SLICE_LENGTH(*slice) != size) {
+		grpc_byte_buffer_reader_destroy(&reader);
+		if (!grpc_byte_buffer_reader_init(&reader, call->in))
+			return (struct headgate_bytes){0};
+		*joined = grpc_byte_buffer_reader_readall(&reader);
+		slice = joined;
+	}
+	grpc_byte_buffer_reader_destroy(&reader);
+	return (struct headgate_bytes){.data = GRPC_SLICE_START_PTR(*slice), .size = size};
+}
+
+static void drop_buffers(struct hg_call *call)
+{
+	grpc_byte_buffer_destroy(call->in);
+	grpc_byte_buffer_destroy(call->out);
+	call->in = NULL;
+	call->out = NULL;
+}
+
+static void answer(struct hg_call *call, enum hg_verdict verdict, const struct hg_out *out)
+{
+	struct batch batch = {0};
+
+	if (verdict == HG_SEND || (verdict == HG_END && out->size > 0))
+		set_answer(call, out);
+	switch (verdict) {
+	case HG_READ_ON:
+		add_receive(&batch, call);
+		start(call, &batch, CALL_READING);
+		return;
+	case HG_SEND:
+		add_send(&batch, call);
+		if (out->size <= SMALL_ANSWER_MAX)
+			add_receive(&batch, call);
+		start(call, &batch, out->size <= SMALL_ANSWER_MAX ? CALL_READING : CALL_SENDING);
+		return;
+	case HG_END:
+		finish(call, &batch, GRPC_STATUS_OK, "");
+		return;
+	case HG_ABORT:
+		finish(call, &batch, GRPC_STATUS_INTERNAL, "stream aborted by the function");
+		return;
+	}
+}
+
+static void on_stream_message(struct hg_call *call, struct hg_worker *worker, bool is_ok)
+{
+	struct batch batch = {0};
+	struct hg_out out;
+	grpc_slice joined;
+
+	grpc_byte_buffer_destroy(call->out);
+	call->out = NULL;
+	if (!is_ok || !call->in) { /* the proxy has closed its side, or is gone */
+		finish(call, &batch, GRPC_STATUS_OK, "");
+		return;
+	}
+	struct headgate_bytes message = message_of(call, &joined);
+	enum hg_verdict verdict = hg_stream_receive(call->stream, worker, message, &out);
+	grpc_byte_buffer_destroy(call->in);
+	call->in = NULL;
+	answer(call, verdict, &out);
+	grpc_slice_unref(joined);
+}
+
+static void on_sent(struct hg_call *call, bool is_ok)
+{
+	struct batch batch = {0};
+
+	drop_buffers(call);
+	if (is_ok) {
+		add_receive(&batch, call);
+		start(call, &batch, CALL_READING);
+	} else {
+		finish(call, &batch, GRPC_STATUS_OK, "");
+	}
+}
+
+static void on_unary_message(struct hg_call *call, bool is_ok)
+{
+	struct hg_server *server = call->server;
+	struct batch batch = {0};
+	struct hg_out out = {0};
+	grpc_slice joined;
+
+	add_op(&batch, GRPC_OP_SEND_INITIAL_METADATA);
+	if (!is_ok || !call->in) {
+		finish(call, &batch, GRPC_STATUS_INVALID_ARGUMENT, "request message missing");
+		return;
+	}
+	struct headgate_bytes message = message_of(call, &joined);
+	bool is_good = call->is_discover ? hg_log_proxy_info(&server->params.log, message)
+					 : hg_log_reported_error(&server->params.log, message);
+	grpc_slice_unref(joined);
+	if (!is_good) {
+		finish(call, &batch, GRPC_STATUS_INVALID_ARGUMENT, "request cannot be decoded");
+		return;
+	}
+	if (call->is_discover) {
+		out.parts[out.part_count++] = server->params.entity_spec;
+		out.size = server->params.entity_spec.size;
+	}
+	set_answer(call, &out);
+	finish(call, &batch, GRPC_STATUS_OK, "");
+}
+
+/* ---- Calls arriving ---------------------------------------------------------------------------
+ */
+
+static bool is_method(const struct hg_call *call, const char *path)
+{
+	return grpc_slice_str_cmp(call->details.method, path) == 0;
+}
+
+static void accept_stream(struct hg_call *call)
+{
+	const struct hg_server_params *params = &call->server->params;
+	struct batch batch = {0};
+
+	add_op(&batch, GRPC_OP_SEND_INITIAL_METADATA);
+	call->stream = hg_stream_new(params->types, params->type_count);
+	if (!call->stream) {
+		finish(call, &batch, GRPC_STATUS_RESOURCE_EXHAUSTED, "out of memory");
+		return;
+	}
+	add_receive(&batch, call);
+	start(call, &batch, CALL_READING);
+}
+
+static void accept_unary(struct hg_call *call)
+{
+	struct batch batch = {0};
+
+	add_receive(&batch, call);
+	start(call, &batch, CALL_UNARY);
+}
+
+static void accept_call(struct hg_call *call, bool is_ok)
+{
+	struct hg_server *server = call->server;
+	struct batch batch = {0};
+
+	if (!is_ok) { /* the server shuts down */
+		free_call(call);
+		return;
+	}
+	(void)hg_call_await(server); /* without memory there is one less from here on */
+	bool is_handle = is_method(call, "/cloudstate.eventsourced.EventSourced/handle");
+	bool is_report = is_method(call, "/cloudstate.EntityDiscovery/reportError");
+	call->is_discover = is_method(call, "/cloudstate.EntityDiscovery/discover");
+	grpc_call_details_destroy(&call->details);
+	grpc_call_details_init(&call->details);
+	grpc_metadata_array_destroy(&call->metadata);
+	grpc_metadata_array_init(&call->metadata);
+	if (is_handle) {
+		accept_stream(call);
+	} else if (call->is_discover || is_report) {
+		accept_unary(call);
+	} else {
+		add_op(&batch, GRPC_OP_SEND_INITIAL_METADATA);
+		finish(call, &batch, GRPC_STATUS_UNIMPLEMENTED, "no such method");
+	}
+}
+
+void hg_call_step(void *tag, struct hg_worker *worker, bool is_ok)
+{
+	struct hg_call *call = tag;
+
+	if (call->magic != CALL_MAGIC) {
+		hg_log(&worker->log, HEADGATE_LOG_ERROR, "bug: a completion of no call");
+		return;
+	}
+	switch (call->state) {
+	case CALL_AWAITED:
+		accept_call(call, is_ok);
+		return;
+	case CALL_READING:
+		on_stream_message(call, worker, is_ok);
+		return;
+	case CALL_SENDING:
+		on_sent(call, is_ok);
+		return;
+	case CALL_UNARY:
+		on_unary_message(call, is_ok);
+		return;
+	case CALL_FINISHING:
+		free_call(call);
+		return;
+	}
+}

@@ -1,0 +1,241 @@
+#ifndef HEADGATE_FUNCTION_H
+#define HEADGATE_FUNCTION_H
+
+/* User functions in C for Headgate and every other proxy that speaks the Cloudstate protocol 0.2.
+ *
+ * A function declares entities (struct headgate_entity): what a command does, what an event does to
+ * the state. The library serves the protocol, keeps one state per active entity, applies events
+ * and writes snapshots. See headgate-function(3) and samples/shopping-cart.
+ *
+ * Handlers are called one at a time for one entity. With params.threads above 1, different entities
+ * are handled at the same time: what they share must then be locked by the handlers.
+ *
+ * The library never aborts for want of memory: the command fails with RESOURCE_EXHAUSTED. (gRPC
+ * core, on which it stands, does abort.) */
+
+#include <protobuf-c/protobuf-c.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define HEADGATE_API __attribute__((visibility("default")))
+
+/* A borrowed run of bytes, not NUL-terminated. */
+struct headgate_bytes {
+	const void *data;
+	size_t size;
+};
+
+/* The codes a function may fail with. Spec: google/rpc/code.proto. */
+enum headgate_code {
+	HEADGATE_CANCELLED = 1,
+	HEADGATE_UNKNOWN = 2,
+	HEADGATE_INVALID_ARGUMENT = 3,
+	HEADGATE_DEADLINE_EXCEEDED = 4,
+	HEADGATE_NOT_FOUND = 5,
+	HEADGATE_ALREADY_EXISTS = 6,
+	HEADGATE_PERMISSION_DENIED = 7,
+	HEADGATE_RESOURCE_EXHAUSTED = 8,
+	HEADGATE_FAILED_PRECONDITION = 9,
+	HEADGATE_ABORTED = 10,
+	HEADGATE_OUT_OF_RANGE = 11,
+	HEADGATE_UNIMPLEMENTED = 12,
+	HEADGATE_INTERNAL = 13,
+	HEADGATE_UNAVAILABLE = 14,
+	HEADGATE_DATA_LOSS = 15,
+	HEADGATE_UNAUTHENTICATED = 16
+};
+
+/* ---- What a command handler may do --------------------------------------------------------- */
+
+/* One command being handled; borrowed until the handler returns. */
+struct headgate_context;
+
+/* The entity's id as decoded from the request, NUL-terminated; borrowed while the entity lives. */
+HEADGATE_API const char *headgate_entity_id(const struct headgate_context *context);
+
+/* The method's name, NUL-terminated; borrowed from the declaration. */
+HEADGATE_API const char *headgate_command_name(const struct headgate_context *context);
+
+/* The sequence number of the newest event, those emitted by this command included; 0 = none yet. */
+HEADGATE_API int64_t headgate_sequence(const struct headgate_context *context);
+
+/* All of the following return 0, or -1 when the command has failed by now: return at once then.
+ * Messages are borrowed during the call only.
+ *
+ * headgate_emit applies the event to the state at once, through the entity's event handler for
+ * that type, and sends it with the reply to be made durable. No reply leaves before that. */
+HEADGATE_API int headgate_emit(struct headgate_context *context, const ProtobufCMessage *event);
+
+/* The same for any other encoding; type_url is the whole type URL, e.g. json.cloudstate.io/Added.
+ */
+HEADGATE_API int headgate_emit_any(struct headgate_context *context, const char *type_url,
+				   struct headgate_bytes value);
+
+/* The answer to the caller; the last one wins. A handler that gives none answers with the empty
+ * message of the method's declared type. */
+HEADGATE_API int headgate_reply(struct headgate_context *context, const ProtobufCMessage *message);
+HEADGATE_API int headgate_reply_any(struct headgate_context *context, const char *type_url,
+				    struct headgate_bytes value);
+
+/* Lets another command answer instead; replaces a reply. */
+HEADGATE_API int headgate_forward(struct headgate_context *context, const char *service_name,
+				  const char *command_name, const ProtobufCMessage *message);
+
+/* Asks for another command to run once this one's events are durable; may be called repeatedly.
+ * Synchronous: the caller's answer waits for it. */
+HEADGATE_API int headgate_effect(struct headgate_context *context, const char *service_name,
+				 const char *command_name, const ProtobufCMessage *message,
+				 bool is_synchronous);
+
+/* Fails the command: its events, effects and reply are dropped, the caller gets code and text (cut
+ * at 511 bytes). HEADGATE_UNKNOWN sends the text alone, as the other support libraries do. When
+ * events were already applied the entity is restarted from its journal. Always returns -1, so that
+ * a handler can say `return headgate_fail(...)`. The first failure of a command wins. */
+HEADGATE_API int headgate_fail(struct headgate_context *context, enum headgate_code code,
+			       const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* count zeroed objects of size bytes each, to build messages from; gone when the handler returns.
+ * NULL: out of memory, and the command has failed. */
+HEADGATE_API void *headgate_alloc(struct headgate_context *context, size_t count, size_t size);
+
+/* Only inside write_snapshot: what to store as the snapshot. */
+HEADGATE_API int headgate_snapshot(struct headgate_context *context,
+				   const ProtobufCMessage *message);
+HEADGATE_API int headgate_snapshot_any(struct headgate_context *context, const char *type_url,
+				       struct headgate_bytes value);
+
+/* ---- Declaring an entity ------------------------------------------------------------------- */
+
+/* In all handlers `message` is borrowed until the handler returns and is
+ *   - a message of the row's `type`, decoded, when a type is given;
+ *   - a `const struct headgate_bytes *`, the undecoded value, when it is not.
+ * Whatever the state keeps must be copied.
+ *
+ * Handles one command. Changes the state by emitting events only, never directly. Returns 0, or
+ * nonzero for failure (if headgate_fail was not called: UNKNOWN, "Error handling command ..."). */
+typedef int (*headgate_command_fn)(struct headgate_context *context, void *state,
+				   const void *message);
+
+/* Applies one event, old or new, to the state. Must depend on nothing but its arguments. Nonzero
+ * says the state could not be built: the entity is given up and, when asked for, built again. */
+typedef int (*headgate_event_fn)(void *state, const void *message);
+
+/* Calls headgate_snapshot with the whole state. Nonzero: no snapshot this time. */
+typedef int (*headgate_write_snapshot_fn)(struct headgate_context *context, const void *state);
+
+/* One method of the service. */
+struct headgate_command {
+	const char *name; /* method name; NULL ends the table */
+	const ProtobufCMessageDescriptor *type;
+	headgate_command_fn handle;
+};
+
+/* One type of event. */
+struct headgate_event {
+	const ProtobufCMessageDescriptor *type; /* gives the type URL too, if that is NULL */
+	const char *type_url;
+	headgate_event_fn apply; /* NULL ends the table */
+};
+
+/* An event sourced entity type. Borrowed, with all it points at, while the function lives. */
+struct headgate_entity {
+	const char *service_name;   /* full name of the service in the descriptor set */
+	const char *persistence_id; /* names the entity type in the journal: never change it */
+	const struct headgate_command *commands; /* one row for each method of the service */
+	const struct headgate_event *events;
+
+	/* The state of one active entity: state_size zeroed bytes, unless create makes it (NULL:
+	 * out of memory). destroy, if given, releases what the state owns; the library frees the
+	 * zeroed bytes themselves, a created state is freed by destroy entirely. */
+	size_t state_size;
+	void *(*create)(const char *entity_id, void *data);
+	void (*destroy)(void *state);
+	void *data; /* handed to create */
+
+	/* A snapshot goes along with the reply whose events reach or cross a multiple of
+	 * snapshot_every; 0 = 100, negative = never. read_snapshot and write_snapshot go together;
+	 * without them there are no snapshots. */
+	int64_t snapshot_every;
+	const ProtobufCMessageDescriptor *snapshot_type;
+	headgate_event_fn read_snapshot; /* into a fresh state */
+	headgate_write_snapshot_fn write_snapshot;
+
+	int64_t passivation_timeout_ms; /* idle time before the proxy lets go; 0 = the proxy's */
+};
+
+/* ---- Serving ------------------------------------------------------------------------------- */
+
+enum headgate_log_level { HEADGATE_LOG_DEBUG, HEADGATE_LOG_INFO, HEADGATE_LOG_ERROR };
+
+/* One line of text; called on any of the function's threads. */
+typedef void (*headgate_log_fn)(void *data, enum headgate_log_level level, const char *text);
+
+struct headgate_function_params {
+	const struct headgate_entity *const *entities; /* borrowed while the function lives */
+	size_t entity_count;
+
+	/* The serialized FileDescriptorSet, imports included (protoc --include_imports
+	 * --descriptor_set_out=FILE): the bytes, copied, or else the file to read. */
+	struct headgate_bytes descriptor_set;
+	const char *descriptor_set_path;
+
+	const char *service_name; /* what discovery tells about this function; NULL = "" */
+	const char *service_version;
+
+	/* "host:port", or "unix:/path". NULL: $HOST:$PORT, by default 127.0.0.1:8080; a HOST that
+	 * begins with unix: is the whole address. Port 0 takes a free one. */
+	const char *listen;
+
+	unsigned threads;	  /* 0 = 1 */
+	size_t max_message_bytes; /* largest reply; 0 = 12 MiB, what Headgate takes. Messages
+				   * from the proxy may be 4 MiB larger. */
+	unsigned stop_grace_ms;	  /* how long a stop waits for the proxy to close; 0 = 1000 */
+
+	headgate_log_fn on_log; /* NULL: lines from INFO up on stderr */
+	void *log_data;
+};
+
+struct headgate_error {
+	char text[256];
+};
+
+struct headgate_function;
+
+/* Checks the declaration against the descriptor set and binds the address. Returns 0 and an owned
+ * function, or -1 and the reason. */
+HEADGATE_API int headgate_function_new(const struct headgate_function_params *params,
+				       struct headgate_function **ret_function,
+				       struct headgate_error *err);
+
+/* The bound TCP port; 0 for a unix socket. */
+HEADGATE_API int headgate_function_port(const struct headgate_function *function);
+
+/* Serves on the calling thread (and threads - 1 more) until headgate_function_stop. Returns 0, or
+ * -1 and the reason. Once only. */
+HEADGATE_API int headgate_function_run(struct headgate_function *function,
+				       struct headgate_error *err);
+
+/* Makes run return: no new streams, the proxy gets stop_grace_ms to close the open ones. May be
+ * called from any thread and from a signal handler, repeatedly. */
+HEADGATE_API void headgate_function_stop(struct headgate_function *function);
+
+/* Not while run is running. NULL is a no-op. */
+HEADGATE_API void headgate_function_free(struct headgate_function *function);
+
+/* new, run until SIGTERM or SIGINT, free: the whole main() of a function. Errors go to stderr.
+ * Call it before any other thread exists. Returns the exit code. */
+HEADGATE_API int headgate_function_main(const struct headgate_function_params *params);
+
+/* The version of the library that is linked in, "MAJOR.MINOR.PATCH". */
+HEADGATE_API const char *headgate_function_version(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

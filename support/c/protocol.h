@@ -1,0 +1,109 @@
+#ifndef HEADGATE_SUPPORT_C_PROTOCOL_H
+#define HEADGATE_SUPPORT_C_PROTOCOL_H
+
+#include "support/c/buf.h"
+#include "support/c/headgate/function.h"
+
+/* The messages of cloudstate.eventsourced read from and written to the wire directly: they are on
+ * the path of every command, and so nothing is copied or allocated for them.
+ * Spec: cloudstate/entity.proto, cloudstate/event_sourced.proto. */
+
+/* A google.protobuf.Any as received; borrowed from the input. */
+struct hg_any_view {
+	struct headgate_bytes type_url;
+	struct headgate_bytes value;
+};
+
+struct hg_init {
+	struct headgate_bytes service_name;
+	struct headgate_bytes entity_id;
+	bool has_snapshot;
+	int64_t snapshot_sequence;
+	struct hg_any_view snapshot;
+};
+
+struct hg_event {
+	int64_t sequence;
+	struct hg_any_view payload;
+};
+
+struct hg_command {
+	struct headgate_bytes entity_id;
+	struct headgate_bytes name;
+	int64_t id;
+	struct hg_any_view payload;
+};
+
+enum hg_in_kind { HG_IN_NONE, HG_IN_INIT, HG_IN_EVENT, HG_IN_COMMAND };
+
+/* One EventSourcedStreamIn; HG_IN_NONE when it holds nothing known. */
+struct hg_in {
+	enum hg_in_kind kind;
+	union {
+		struct hg_init init;
+		struct hg_event event;
+		struct hg_command command;
+	};
+};
+
+/* False when the bytes are no protobuf message. */
+bool hg_in_parse(struct headgate_bytes bytes, struct hg_in *ret_in);
+
+/* An Any to be written: prefix + url is the type URL; the value is either bytes or, when message
+ * is not NULL, packed from it. Made by the functions below, which find its size; a type_url of NULL
+ * is that of the message's own type. */
+struct hg_any {
+	struct headgate_bytes prefix;
+	struct headgate_bytes url;
+	struct headgate_bytes value;
+	const ProtobufCMessage *message;
+	size_t size;
+};
+
+struct hg_any hg_any_of_message(const ProtobufCMessage *message, const char *type_url);
+struct hg_any hg_any_of_bytes(const char *type_url, struct headgate_bytes value);
+
+/* The empty message of that type. */
+struct hg_any hg_any_of_type(struct headgate_bytes type_name);
+
+/* Appends the Any as length-delimited field `number`. */
+void hg_append_any(struct hg_buf *buf, uint32_t number, const struct hg_any *any);
+
+/* A target of forwards and effects. */
+struct hg_target {
+	struct headgate_bytes service_name;
+	struct headgate_bytes command_name;
+	struct hg_any payload;
+};
+
+/* Append a whole `client_action` field of EventSourcedReply holding a reply, a forward, a failure.
+ */
+void hg_append_reply_action(struct hg_buf *buf, const struct hg_any *payload);
+void hg_append_forward_action(struct hg_buf *buf, const struct hg_target *target);
+
+struct hg_failure {
+	int64_t command_id;
+	enum headgate_code code;
+	struct headgate_bytes description;
+	bool is_restart;
+};
+
+void hg_append_failure_action(struct hg_buf *buf, const struct hg_failure *failure);
+
+/* Appends a `side_effects` field of EventSourcedReply. */
+void hg_append_effect(struct hg_buf *buf, const struct hg_target *target, bool is_synchronous);
+
+/* Field numbers of EventSourcedReply that callers append with hg_append_any. */
+#define HG_REPLY_EVENTS 4
+#define HG_REPLY_SNAPSHOT 5
+
+/* The beginning of an EventSourcedStreamOut holding a reply, up to and including command_id, to be
+ * followed by rest_size bytes of client_action, side_effects, events and snapshot fields. Returns
+ * its size. */
+#define HG_REPLY_HEAD_MAX 32
+size_t hg_put_reply_head(uint8_t head[HG_REPLY_HEAD_MAX], int64_t command_id, size_t rest_size);
+
+/* Appends an EventSourcedStreamOut that holds a failure: the stream is broken. */
+void hg_append_stream_failure(struct hg_buf *buf, const struct hg_failure *failure);
+
+#endif
