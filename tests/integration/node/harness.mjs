@@ -112,7 +112,7 @@ export class World {
   }
 
   async cart(env = {}) {
-    return this.userFunction('samples/shopping-cart', env);
+    return this.userFunction('samples/shopping-cart/shopping-cart', env);
   }
 
   async testFunction(env = {}) {
