@@ -23,6 +23,11 @@ MUST_CHECK enum status listen_open(struct loop *loop, const struct address *addr
 				   listen_accept_fn on_accept, void *data,
 				   struct listen **ret_listen, struct error *err);
 
+/* The same with SO_REUSEPORT: several processes share the port. Spec: ruling R8. */
+MUST_CHECK enum status listen_open_shared(struct loop *loop, const struct address *address,
+					  listen_accept_fn on_accept, void *data,
+					  struct listen **ret_listen, struct error *err);
+
 /* The bound TCP port (asked with port 0), 0 for unix. */
 uint16_t listen_port(const struct listen *listen);
 
