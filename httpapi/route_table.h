@@ -28,8 +28,9 @@ struct route_table;
 /* Longest list of overlaps that is written: beyond it nobody reads on. */
 #define ROUTE_REPORT_OVERLAPS_MAX 200
 
-/* Above this many routes overlaps are not looked for (every pair is looked at). */
-#define ROUTE_REPORT_ROUTES_MAX 4000
+/* Above this many routes overlaps are not looked for: every pair is looked at, which must not be
+ * felt when the gateway starts. */
+#define ROUTE_REPORT_ROUTES_MAX 1000
 
 /* A method that is served. Its rules are taken from its google.api.http option; POST
  * /pkg.Service/Method is served beside them. */
@@ -45,6 +46,7 @@ struct route_table_params {
 	 * overlaps one is worth a warning. */
 	const struct span *reserved;
 	size_t reserved_count;
+	bool find_overlaps;	    /* list pairs of routes that fit a common path */
 	bool ignore_trailing_slash; /* `/a/` is taken for `/a`; default: it is another path */
 };
 
