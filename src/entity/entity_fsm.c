@@ -1,0 +1,624 @@
+#include "src/entity/entity_fsm.h"
+
+#include <string.h>
+
+#include "src/base/error.h"
+
+/* One handler per event, each of a few lines that ask for the state; every change of state goes
+ * through entity_fsm_enter, which knows the allowed ones. The moves that several handlers share
+ * come first: crash, reload, activate, vanish, ready. The table is drawn in docs/entity-machine.md.
+ *
+ * Two decisions that the reference leaves open:
+ *  - a reply without events, be it a failure, is answered only after a verify: it was computed from
+ *    a state that must be the newest one (journal-and-ownership 4.3);
+ *  - an append that failed leaves the function ahead of the journal, so its stream is dropped, and
+ *    commands that wait are run after a new activation: they were not touched. */
+
+typedef void (*handler_fn)(struct entity_fsm *fsm, const struct entity_event *event,
+			   struct entity_acts *acts);
+
+static const char *const state_names[] = {
+#define STATE(name, text) #name,
+#include "src/entity/entity_fsm.def"
+};
+
+static const char *const event_names[] = {
+#define EVENT(name, handler, text) #name,
+#include "src/entity/entity_fsm.def"
+};
+
+static const char *const act_names[] = {
+#define ACTION(name, text) #name,
+#include "src/entity/entity_fsm.def"
+};
+
+static const char *const timer_names[] = {
+#define TIMER(name, text) #name,
+#include "src/entity/entity_fsm.def"
+};
+
+static const bool allowed[ENTITY_STATES_][ENTITY_STATES_] = {
+#define TRANSITION(from, to, why) [ENTITY_##from][ENTITY_##to] = true,
+#include "src/entity/entity_fsm.def"
+};
+
+/* Spread of the pause after a conflict. Spec: journal-and-ownership 2.4 */
+#define CONFLICT_WAIT_MS 1
+#define CONFLICT_JITTER_MS 19
+
+bool entity_fsm_is_allowed(enum entity_state from, enum entity_state to)
+{
+	return allowed[from][to];
+}
+
+static void entity_fsm_enter(struct entity_fsm *fsm, enum entity_state state)
+{
+	BUG_ON(!allowed[fsm->state][state]);
+	fsm->state = state;
+}
+
+static struct entity_act *put(struct entity_acts *acts, enum entity_act_type type)
+{
+	struct entity_act *act = &acts->items[acts->count++];
+
+	BUG_ON(acts->count > ENTITY_ACTS_MAX);
+	*act = (struct entity_act){.type = type};
+	return act;
+}
+
+static void put_fail(struct entity_acts *acts, enum entity_act_type type, enum status code,
+		     const char *text)
+{
+	struct entity_act *act = put(acts, type);
+
+	act->code = code;
+	act->text = text;
+}
+
+static void put_timer(struct entity_acts *acts, enum entity_timer timer, uint64_t wait_ms)
+{
+	struct entity_act *act = put(acts, ENTITY_ACT_TIMER);
+
+	act->timer = timer;
+	act->wait_ms = wait_ms;
+}
+
+static bool is_loading(const struct entity_fsm *fsm)
+{
+	return fsm->state == ENTITY_LOADING || fsm->state == ENTITY_PAUSED ||
+	       fsm->state == ENTITY_REPLAYING;
+}
+
+/* ---- moves ---------------------------------------------------------------------------------- */
+
+static void fail_current(struct entity_fsm *fsm, enum status code, const char *text,
+			 struct entity_acts *acts)
+{
+	put_fail(acts, ENTITY_ACT_FAIL_CURRENT, code, text);
+	fsm->has_current = false;
+	fsm->attempts = 0;
+}
+
+static void fail_queue(struct entity_fsm *fsm, enum status code, const char *text,
+		       struct entity_acts *acts)
+{
+	if (fsm->queued > 0)
+		put_fail(acts, ENTITY_ACT_FAIL_QUEUE, code, text);
+	fsm->queued = 0;
+	fsm->attempts = 0;
+}
+
+/* Whoever is current, or next when nobody is: the one that would have met the trouble. */
+static void fail_first(struct entity_fsm *fsm, enum status code, const char *text,
+		       struct entity_acts *acts)
+{
+	if (fsm->has_current) {
+		fail_current(fsm, code, text, acts);
+	} else if (fsm->queued > 0) {
+		put_fail(acts, ENTITY_ACT_FAIL_HEAD, code, text);
+		fsm->queued--;
+		fsm->attempts = 0;
+	}
+}
+
+static void drop_stream(struct entity_fsm *fsm, struct entity_acts *acts)
+{
+	if (fsm->stream != ENTITY_STREAM_NONE && fsm->stream != ENTITY_STREAM_LOST)
+		put(acts, ENTITY_ACT_RESET);
+	fsm->stream = ENTITY_STREAM_NONE;
+}
+
+static void activate(struct entity_fsm *fsm, struct entity_acts *acts)
+{
+	fsm->command_id = 0;
+	fsm->replayed = 0;
+	fsm->stream = ENTITY_STREAM_OPENING;
+	put(acts, ENTITY_ACT_OPEN_STREAM);
+	put_timer(acts, ENTITY_TIMER_ACTIVATE, fsm->config->command_timeout_ms);
+	entity_fsm_enter(fsm, ENTITY_CONNECTING);
+}
+
+static void vanish(struct entity_fsm *fsm, struct entity_acts *acts)
+{
+	BUG_ON(fsm->queued > 0 || fsm->has_current);
+	drop_stream(fsm, acts);
+	put_timer(acts, ENTITY_TIMER_NONE, 0);
+	entity_fsm_enter(fsm, ENTITY_ABSENT);
+	put(acts, ENTITY_ACT_GONE);
+}
+
+/* The function's state is not to be trusted any more, through no fault of its own. */
+static void reload(struct entity_fsm *fsm, struct entity_acts *acts)
+{
+	drop_stream(fsm, acts);
+	if (fsm->queued > 0)
+		activate(fsm, acts);
+	else
+		vanish(fsm, acts);
+}
+
+static uint64_t crash_wait_ms(const struct entity_fsm *fsm)
+{
+	uint64_t wait_ms = fsm->config->crash_backoff_min_ms;
+
+	for (unsigned i = 1; i < fsm->crashes && wait_ms < fsm->config->crash_backoff_max_ms; i++)
+		wait_ms *= 2;
+	return wait_ms < fsm->config->crash_backoff_max_ms ? wait_ms
+							   : fsm->config->crash_backoff_max_ms;
+}
+
+/* Rows E-40..E-46: the caller at hand gets the text, those who wait "Entity terminated". Commands
+ * that came while the old stream was closing are none of its business and stay. */
+static void crash(struct entity_fsm *fsm, enum status code, const char *text,
+		  struct entity_acts *acts)
+{
+	bool is_buffering = fsm->state == ENTITY_STOPPING || fsm->state == ENTITY_RESTARTING;
+
+	if (!is_buffering) {
+		fail_first(fsm, code, text, acts);
+		fail_queue(fsm, ST_UNKNOWN, ENTITY_TEXT_TERMINATED, acts);
+	}
+	if (is_loading(fsm))
+		put(acts, ENTITY_ACT_CANCEL_LOAD);
+	drop_stream(fsm, acts);
+	fsm->crashes++;
+	put(acts, ENTITY_ACT_CRASHED)->text = text;
+	if (fsm->is_stop_wanted && fsm->queued == 0) {
+		vanish(fsm, acts);
+		return;
+	}
+	put_timer(acts, ENTITY_TIMER_CRASH, crash_wait_ms(fsm));
+	entity_fsm_enter(fsm, ENTITY_BACKOFF);
+}
+
+static void half_close(struct entity_fsm *fsm, enum entity_state state, struct entity_acts *acts)
+{
+	put(acts, ENTITY_ACT_HALF_CLOSE);
+	fsm->stream = ENTITY_STREAM_CLOSING;
+	put_timer(acts, ENTITY_TIMER_STOP, fsm->config->stop_timeout_ms);
+	entity_fsm_enter(fsm, state);
+}
+
+/* The function is up to date and nothing is under way. */
+static void ready(struct entity_fsm *fsm, struct entity_acts *acts)
+{
+	if (fsm->queued > 0) {
+		fsm->queued--;
+		fsm->has_current = true;
+		put(acts, ENTITY_ACT_SEND_COMMAND)->command_id = ++fsm->command_id;
+		put_timer(acts, ENTITY_TIMER_COMMAND, fsm->config->command_timeout_ms);
+		entity_fsm_enter(fsm, ENTITY_BUSY);
+	} else if (fsm->is_stop_wanted) {
+		half_close(fsm, ENTITY_STOPPING, acts);
+	} else {
+		put_timer(acts, ENTITY_TIMER_IDLE, fsm->passivation_ms);
+		entity_fsm_enter(fsm, ENTITY_IDLE);
+	}
+}
+
+static void restart(struct entity_fsm *fsm, struct entity_acts *acts)
+{
+	bool is_wanted = fsm->queued > 0 || !fsm->is_stop_wanted;
+
+	fsm->is_restart = false;
+	if (++fsm->restarts > fsm->config->restart_retries) {
+		crash(fsm, ST_UNAVAILABLE, ENTITY_TEXT_RESTARTS, acts);
+	} else if (fsm->stream != ENTITY_STREAM_LOST) {
+		put(acts, ENTITY_ACT_READ);
+		half_close(fsm, is_wanted ? ENTITY_RESTARTING : ENTITY_STOPPING, acts);
+	} else if (is_wanted) {
+		activate(fsm, acts);
+	} else {
+		vanish(fsm, acts);
+	}
+}
+
+/* The command at hand is dealt with; the function's state still stands. */
+static void go_on(struct entity_fsm *fsm, struct entity_acts *acts)
+{
+	if (fsm->is_restart) {
+		restart(fsm, acts);
+	} else if (fsm->stream == ENTITY_STREAM_LOST) {
+		if (fsm->queued > 0)
+			crash(fsm, ST_UNKNOWN, ENTITY_TEXT_TERMINATION, acts);
+		else
+			vanish(fsm, acts);
+	} else {
+		put(acts, ENTITY_ACT_READ);
+		ready(fsm, acts);
+	}
+}
+
+static void answer(struct entity_fsm *fsm, struct entity_acts *acts)
+{
+	put(acts, ENTITY_ACT_ANSWER);
+	fsm->has_current = false;
+	fsm->attempts = 0;
+	fsm->crashes = 0;
+	if (!fsm->is_restart)
+		fsm->restarts = 0;
+}
+
+/* Read again and run the same command again, unless that has failed too often. */
+static void try_again(struct entity_fsm *fsm, struct entity_acts *acts)
+{
+	struct entity_act *timer;
+
+	fsm->is_restart = false;
+	if (++fsm->attempts > fsm->config->conflict_retries) {
+		fail_first(fsm, ST_ABORTED, ENTITY_TEXT_CONFLICTS, acts);
+		reload(fsm, acts);
+		return;
+	}
+	if (fsm->has_current) {
+		put(acts, ENTITY_ACT_REQUEUE);
+		fsm->has_current = false;
+		fsm->queued++;
+	}
+	drop_stream(fsm, acts);
+	put_timer(acts, ENTITY_TIMER_CONFLICT, CONFLICT_WAIT_MS);
+	timer = &acts->items[acts->count - 1];
+	timer->jitter_ms = CONFLICT_JITTER_MS;
+	entity_fsm_enter(fsm, ENTITY_BACKOFF);
+}
+
+/* ---- commands, stop, time ------------------------------------------------------------------- */
+
+static void on_command(struct entity_fsm *fsm, const struct entity_event *event,
+		       struct entity_acts *acts)
+{
+	(void)event;
+	fsm->queued++;
+	if (fsm->state == ENTITY_ABSENT)
+		activate(fsm, acts);
+	else if (fsm->state == ENTITY_IDLE)
+		ready(fsm, acts);
+}
+
+static void on_unqueued(struct entity_fsm *fsm, const struct entity_event *event,
+			struct entity_acts *acts)
+{
+	(void)acts;
+	BUG_ON(fsm->queued == 0);
+	fsm->queued--;
+	if (event->is_head && !fsm->has_current)
+		fsm->attempts = 0;
+}
+
+static void on_passivate(struct entity_fsm *fsm, const struct entity_event *event,
+			 struct entity_acts *acts)
+{
+	(void)event;
+	if (fsm->state == ENTITY_IDLE)
+		half_close(fsm, ENTITY_STOPPING, acts);
+	else if (fsm->state == ENTITY_BACKOFF && fsm->queued == 0)
+		vanish(fsm, acts);
+}
+
+static void on_stop(struct entity_fsm *fsm, const struct entity_event *event,
+		    struct entity_acts *acts)
+{
+	fsm->is_stop_wanted = true;
+	on_passivate(fsm, event, acts);
+}
+
+static void on_timeout(struct entity_fsm *fsm, const struct entity_event *event,
+		       struct entity_acts *acts)
+{
+	(void)event;
+	if (fsm->state == ENTITY_IDLE) {
+		half_close(fsm, ENTITY_STOPPING, acts);
+	} else if (fsm->state == ENTITY_STOPPING || fsm->state == ENTITY_BACKOFF) {
+		reload(fsm, acts);
+	} else if (fsm->state == ENTITY_RESTARTING) {
+		drop_stream(fsm, acts);
+		activate(fsm, acts);
+	} else if (fsm->state == ENTITY_BUSY) {
+		fail_current(fsm, ST_DEADLINE_EXCEEDED, ENTITY_TEXT_COMMAND_TIMEOUT, acts);
+		put(acts, ENTITY_ACT_CRASHED)->text = ENTITY_TEXT_COMMAND_TIMEOUT;
+		reload(fsm, acts);
+	} else {
+		BUG_ON(fsm->state != ENTITY_CONNECTING && !is_loading(fsm));
+		crash(fsm, ST_DEADLINE_EXCEEDED, ENTITY_TEXT_ACTIVATE_TIMEOUT, acts);
+	}
+}
+
+/* ---- the stream ----------------------------------------------------------------------------- */
+
+static void on_stream_open(struct entity_fsm *fsm, const struct entity_event *event,
+			   struct entity_acts *acts)
+{
+	BUG_ON(fsm->state != ENTITY_CONNECTING);
+	fsm->stream = ENTITY_STREAM_OPEN;
+	fsm->is_generation_0_1 = event->is_generation_0_1;
+	put(acts, ENTITY_ACT_READ);
+	put(acts, ENTITY_ACT_LOAD);
+	put_timer(acts, ENTITY_TIMER_ACTIVATE, fsm->config->command_timeout_ms);
+	entity_fsm_enter(fsm, ENTITY_LOADING);
+}
+
+static void on_stream_drained(struct entity_fsm *fsm, const struct entity_event *event,
+			      struct entity_acts *acts)
+{
+	(void)event;
+	if (fsm->state != ENTITY_PAUSED)
+		return;
+	put(acts, ENTITY_ACT_LOAD_NEXT);
+	put_timer(acts, ENTITY_TIMER_ACTIVATE, fsm->config->command_timeout_ms);
+	entity_fsm_enter(fsm, ENTITY_REPLAYING);
+}
+
+static void on_stream_over(struct entity_fsm *fsm, const struct entity_event *event,
+			   struct entity_acts *acts)
+{
+	BUG_ON(fsm->stream == ENTITY_STREAM_NONE || fsm->stream == ENTITY_STREAM_LOST);
+	fsm->stream = ENTITY_STREAM_LOST;
+	if (fsm->state == ENTITY_CONNECTING) {
+		/* Nothing of ours was sent: not the function's failure to handle a command. */
+		fail_first(fsm, event->code, event->text, acts);
+		fail_queue(fsm, event->code, event->text, acts);
+		vanish(fsm, acts);
+	} else if (fsm->state == ENTITY_IDLE) {
+		vanish(fsm, acts);
+	} else if (fsm->state == ENTITY_STOPPING) {
+		reload(fsm, acts);
+	} else if (fsm->state == ENTITY_RESTARTING) {
+		activate(fsm, acts);
+	} else if (fsm->state != ENTITY_APPENDING && fsm->state != ENTITY_VERIFYING) {
+		crash(fsm, ST_UNKNOWN, ENTITY_TEXT_TERMINATION, acts);
+	}
+}
+
+static void take_reply(struct entity_fsm *fsm, const struct entity_event *event,
+		       struct entity_acts *acts)
+{
+	fsm->is_restart = event->is_restart;
+	put_timer(acts, ENTITY_TIMER_NONE, 0);
+	if (event->event_count > 0 && !event->is_restart) {
+		put(acts, ENTITY_ACT_APPEND);
+		entity_fsm_enter(fsm, ENTITY_APPENDING);
+	} else {
+		put(acts, ENTITY_ACT_VERIFY);
+		entity_fsm_enter(fsm, ENTITY_VERIFYING);
+	}
+}
+
+static void on_reply(struct entity_fsm *fsm, const struct entity_event *event,
+		     struct entity_acts *acts)
+{
+	if (fsm->state == ENTITY_BUSY && event->command_id == fsm->command_id)
+		take_reply(fsm, event, acts);
+	else
+		crash(fsm, ST_UNKNOWN, ENTITY_TEXT_REPLY, acts);
+}
+
+/* Generation 0.1 fails a command with it; since 0.2 it means that the stream is broken (E-54). */
+static void on_failure(struct entity_fsm *fsm, const struct entity_event *event,
+		       struct entity_acts *acts)
+{
+	if (fsm->is_generation_0_1 && fsm->state == ENTITY_BUSY &&
+	    event->command_id == fsm->command_id)
+		take_reply(fsm, event, acts);
+	else
+		crash(fsm, ST_UNKNOWN, ENTITY_TEXT_FAILURE, acts);
+}
+
+static void on_garbage(struct entity_fsm *fsm, const struct entity_event *event,
+		       struct entity_acts *acts)
+{
+	(void)event;
+	crash(fsm, ST_UNKNOWN, ENTITY_TEXT_MESSAGE, acts);
+}
+
+/* ---- the journal ---------------------------------------------------------------------------- */
+
+static void on_load_head(struct entity_fsm *fsm, const struct entity_event *event,
+			 struct entity_acts *acts)
+{
+	BUG_ON(fsm->state != ENTITY_LOADING);
+	fsm->head = event->head;
+	fsm->replayed = event->snapshot_sequence;
+	put(acts, ENTITY_ACT_SEND_INIT);
+	put_timer(acts, ENTITY_TIMER_ACTIVATE, fsm->config->command_timeout_ms);
+	entity_fsm_enter(fsm, ENTITY_PAUSED);
+}
+
+static void on_load_page(struct entity_fsm *fsm, const struct entity_event *event,
+			 struct entity_acts *acts)
+{
+	BUG_ON(fsm->state != ENTITY_REPLAYING);
+	if (event->first_sequence != fsm->replayed + 1) {
+		put(acts, ENTITY_ACT_CANCEL_LOAD);
+		fail_first(fsm, ST_DATA_LOSS, ENTITY_TEXT_GAP, acts);
+		fail_queue(fsm, ST_DATA_LOSS, ENTITY_TEXT_GAP, acts);
+		vanish(fsm, acts);
+		return;
+	}
+	fsm->replayed += event->event_count;
+	put(acts, ENTITY_ACT_SEND_EVENTS);
+	put_timer(acts, ENTITY_TIMER_ACTIVATE, fsm->config->command_timeout_ms);
+	entity_fsm_enter(fsm, ENTITY_PAUSED);
+}
+
+static void on_load_done(struct entity_fsm *fsm, const struct entity_event *event,
+			 struct entity_acts *acts)
+{
+	(void)event;
+	BUG_ON(fsm->state != ENTITY_REPLAYING);
+	if (fsm->replayed == fsm->head.sequence) {
+		ready(fsm, acts);
+		return;
+	}
+	fail_first(fsm, ST_DATA_LOSS, ENTITY_TEXT_GAP, acts);
+	fail_queue(fsm, ST_DATA_LOSS, ENTITY_TEXT_GAP, acts);
+	vanish(fsm, acts);
+}
+
+static void on_load_erased(struct entity_fsm *fsm, const struct entity_event *event,
+			   struct entity_acts *acts)
+{
+	(void)event;
+	BUG_ON(!is_loading(fsm));
+	fail_first(fsm, ST_FAILED_PRECONDITION, ENTITY_TEXT_ERASED, acts);
+	fail_queue(fsm, ST_FAILED_PRECONDITION, ENTITY_TEXT_ERASED, acts);
+	vanish(fsm, acts);
+}
+
+/* E-47. ABORTED means that the head moved while we read: somebody else is writing, try again. */
+static void on_load_error(struct entity_fsm *fsm, const struct entity_event *event,
+			  struct entity_acts *acts)
+{
+	BUG_ON(!is_loading(fsm));
+	if (event->code == ST_ABORTED && fsm->attempts < fsm->config->conflict_retries) {
+		try_again(fsm, acts);
+		return;
+	}
+	fail_first(fsm, event->code, event->text, acts);
+	fail_queue(fsm, event->code, event->text, acts);
+	vanish(fsm, acts);
+}
+
+static void on_append_ok(struct entity_fsm *fsm, const struct entity_event *event,
+			 struct entity_acts *acts)
+{
+	BUG_ON(fsm->state != ENTITY_APPENDING);
+	fsm->head = event->head;
+	answer(fsm, acts);
+	go_on(fsm, acts);
+}
+
+/* Durable either way; but when others have appended since, our state is old. */
+static void on_append_dup_mine(struct entity_fsm *fsm, const struct entity_event *event,
+			       struct entity_acts *acts)
+{
+	BUG_ON(fsm->state != ENTITY_APPENDING);
+	if (memcmp(&event->head.tag, &event->tag, sizeof(event->tag)) == 0) {
+		on_append_ok(fsm, event, acts);
+		return;
+	}
+	answer(fsm, acts);
+	reload(fsm, acts);
+}
+
+static void on_append_dup_other(struct entity_fsm *fsm, const struct entity_event *event,
+				struct entity_acts *acts)
+{
+	(void)event;
+	BUG_ON(fsm->state != ENTITY_APPENDING);
+	fail_current(fsm, ST_ABORTED, ENTITY_TEXT_EXECUTED, acts);
+	reload(fsm, acts);
+}
+
+static void on_conflict(struct entity_fsm *fsm, const struct entity_event *event,
+			struct entity_acts *acts)
+{
+	BUG_ON(fsm->state !=
+	       (event->type == ENTITY_EV_APPEND_CONFLICT ? ENTITY_APPENDING : ENTITY_VERIFYING));
+	try_again(fsm, acts);
+}
+
+static void on_erased(struct entity_fsm *fsm, const struct entity_event *event,
+		      struct entity_acts *acts)
+{
+	BUG_ON(fsm->state !=
+	       (event->type == ENTITY_EV_APPEND_ERASED ? ENTITY_APPENDING : ENTITY_VERIFYING));
+	fail_current(fsm, ST_FAILED_PRECONDITION, ENTITY_TEXT_ERASED, acts);
+	fail_queue(fsm, ST_FAILED_PRECONDITION, ENTITY_TEXT_ERASED, acts);
+	vanish(fsm, acts);
+}
+
+/* E-48, E-49. */
+static void on_append_error(struct entity_fsm *fsm, const struct entity_event *event,
+			    struct entity_acts *acts)
+{
+	BUG_ON(fsm->state != ENTITY_APPENDING);
+	fail_current(fsm, event->code, event->text, acts);
+	reload(fsm, acts);
+}
+
+static void on_verify_ok(struct entity_fsm *fsm, const struct entity_event *event,
+			 struct entity_acts *acts)
+{
+	(void)event;
+	BUG_ON(fsm->state != ENTITY_VERIFYING);
+	answer(fsm, acts);
+	go_on(fsm, acts);
+}
+
+static void on_verify_error(struct entity_fsm *fsm, const struct entity_event *event,
+			    struct entity_acts *acts)
+{
+	BUG_ON(fsm->state != ENTITY_VERIFYING);
+	fail_current(fsm, event->code, event->text, acts);
+	go_on(fsm, acts);
+}
+
+/* ---- interface ------------------------------------------------------------------------------ */
+
+static const handler_fn handlers[ENTITY_EVENTS_] = {
+#define EVENT(name, handler, text) handler,
+#include "src/entity/entity_fsm.def"
+};
+
+void entity_fsm_init(struct entity_fsm *fsm, const struct entity_fsm_config *config,
+		     uint64_t passivation_ms)
+{
+	*fsm = (struct entity_fsm){
+		.config = config,
+		.state = ENTITY_ABSENT,
+		.passivation_ms = passivation_ms,
+	};
+}
+
+void entity_fsm_step(struct entity_fsm *fsm, const struct entity_event *event,
+		     struct entity_acts *actions)
+{
+	actions->count = 0;
+	BUG_ON(event->type >= ENTITY_EVENTS_);
+	handlers[event->type](fsm, event, actions);
+}
+
+bool entity_fsm_is_idle(const struct entity_fsm *fsm)
+{
+	return fsm->state == ENTITY_IDLE || (fsm->state == ENTITY_BACKOFF && fsm->queued == 0);
+}
+
+const char *entity_state_name(enum entity_state state)
+{
+	return state < ENTITY_STATES_ ? state_names[state] : "?";
+}
+
+const char *entity_event_name(enum entity_event_type type)
+{
+	return type < ENTITY_EVENTS_ ? event_names[type] : "?";
+}
+
+const char *entity_act_name(enum entity_act_type type)
+{
+	return type < ENTITY_ACTS_ ? act_names[type] : "?";
+}
+
+const char *entity_timer_name(enum entity_timer timer)
+{
+	return timer < ENTITY_TIMERS_ ? timer_names[timer] : "?";
+}

@@ -1,0 +1,555 @@
+/* Random histories of the entity machine. A model of the world (function, journal, callers, one
+ * timer) offers the events that are possible, one is drawn, and every action is checked against the
+ * model. A failing history is run again with its steps printed; its seed is named.
+ *
+ *   WALK_HISTORIES=1000000 WALK_SEED=7 [WALK_LOUD=1] ./walk_entity
+ *
+ * What is checked: the promises of entity_fsm.h, and that every wait has a way on. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "src/base/span.h"
+#include "src/base/text.h"
+#include "src/entity/entity_fsm.h"
+
+#define HISTORIES 150000
+#define STEPS_MAX 120
+#define COMMANDS_MAX 64
+#define QUEUE_MAX 5
+
+struct world {
+	uint64_t random;
+	bool is_loud;
+	char why[160]; /* first broken promise, or empty */
+	struct entity_fsm_config config;
+	struct entity_fsm fsm;
+	struct entity_acts acts;
+	bool is_gone;
+	bool has_timer;
+	bool is_generation_0_1;
+
+	/* callers */
+	unsigned queue[QUEUE_MAX + 1];
+	size_t queue_len;
+	int current; /* -1: none */
+	unsigned command_count;
+	unsigned ends[COMMANDS_MAX]; /* how often a command was answered or failed */
+	bool is_dropped[COMMANDS_MAX];
+
+	/* the stream and the function behind it */
+	bool is_opening;
+	bool is_open;
+	bool is_reading;
+	bool has_init;
+	bool has_unsent;
+	uint64_t function_seq; /* what the function has been told or has emitted itself */
+	uint64_t last_id;
+
+	/* the journal */
+	uint64_t log_len;
+	bool wants_head;
+	bool wants_page;
+	bool is_loading;
+	bool has_gap; /* the page at hand does not follow what was sent */
+	uint64_t load_end;
+	uint64_t load_at;
+	bool wants_append;
+	bool wants_verify;
+
+	/* the reply at hand */
+	bool has_reply;
+	uint64_t reply_events;
+	bool is_proved; /* by the event of this step */
+};
+
+/* Which transitions the histories went through; a row nobody can take does not belong there. */
+static bool taken[ENTITY_STATES_][ENTITY_STATES_];
+
+static void broken(struct world *w, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static void broken(struct world *w, const char *format, ...)
+{
+	va_list args;
+
+	if (w->why[0])
+		return;
+	va_start(args, format);
+	(void)vsnprintf(w->why, sizeof(w->why), format, args);
+	va_end(args);
+}
+
+#define PROMISE(w, condition)                                                                      \
+	do {                                                                                       \
+		if (!(condition))                                                                  \
+			broken((w), "%s (line %d)", #condition, __LINE__);                         \
+	} while (0)
+
+/* xorshift64*: seeded, the same everywhere. */
+static uint64_t draw(struct world *w, uint64_t below)
+{
+	w->random ^= w->random >> 12;
+	w->random ^= w->random << 25;
+	w->random ^= w->random >> 27;
+	return ((w->random * UINT64_C(0x2545F4914F6CDD1D)) >> 33) % below;
+}
+
+static void end_command(struct world *w, unsigned command)
+{
+	w->ends[command]++;
+	PROMISE(w, w->ends[command] == 1 && !w->is_dropped[command]);
+}
+
+static unsigned pop_queue(struct world *w)
+{
+	unsigned command = w->queue[0];
+
+	PROMISE(w, w->queue_len > 0);
+	if (w->queue_len == 0)
+		return 0;
+	w->queue_len--;
+	for (size_t i = 0; i < w->queue_len; i++)
+		w->queue[i] = w->queue[i + 1];
+	return command;
+}
+
+/* ---- actions against the model -------------------------------------------------------------- */
+
+static void stream_gone(struct world *w)
+{
+	w->is_opening = false;
+	w->is_open = false;
+	w->is_reading = false;
+	w->has_init = false;
+	w->has_unsent = false;
+}
+
+static void act_send(struct world *w, const struct entity_act *act)
+{
+	if (act->type == ENTITY_ACT_SEND_INIT) {
+		PROMISE(w, w->is_open && !w->has_init && w->is_loading);
+		w->has_init = true;
+		w->has_unsent = true;
+	} else if (act->type == ENTITY_ACT_SEND_EVENTS) {
+		PROMISE(w, w->is_open && w->has_init && w->is_loading && !w->has_gap);
+		/* the event of this step was the page from function_seq + 1 to load_at */
+		w->function_seq = w->load_at;
+		w->has_unsent = true;
+	} else {
+		PROMISE(w, w->is_open && w->has_init && !w->is_loading);
+		PROMISE(w, w->current < 0 && !w->wants_append && !w->wants_verify);
+		PROMISE(w, act->command_id == w->last_id + 1);
+		PROMISE(w, w->function_seq == w->fsm.head.sequence);
+		w->last_id = act->command_id;
+		w->current = (int)pop_queue(w);
+	}
+}
+
+static void act_stream(struct world *w, const struct entity_act *act)
+{
+	if (act->type == ENTITY_ACT_OPEN_STREAM) {
+		PROMISE(w, !w->is_opening && !w->is_open);
+		w->is_opening = true;
+		w->last_id = 0;
+		w->function_seq = 0;
+	} else if (act->type == ENTITY_ACT_READ) {
+		PROMISE(w, w->is_open && !w->is_reading);
+		w->is_reading = true;
+	} else if (act->type == ENTITY_ACT_HALF_CLOSE) {
+		PROMISE(w, w->is_open && w->is_reading);
+	} else {
+		PROMISE(w, w->is_open || w->is_opening);
+		stream_gone(w);
+	}
+}
+
+static void act_journal(struct world *w, const struct entity_act *act)
+{
+	PROMISE(w, !w->wants_append && !w->wants_verify);
+	if (act->type == ENTITY_ACT_LOAD) {
+		PROMISE(w, !w->is_loading);
+		w->is_loading = true;
+		w->wants_head = true;
+	} else if (act->type == ENTITY_ACT_LOAD_NEXT) {
+		PROMISE(w, w->is_loading && !w->wants_head && !w->wants_page && !w->has_unsent);
+		w->wants_page = true;
+	} else if (act->type == ENTITY_ACT_CANCEL_LOAD) {
+		PROMISE(w, w->is_loading);
+		w->is_loading = false;
+		w->wants_head = false;
+		w->wants_page = false;
+	} else {
+		PROMISE(w, w->has_reply && w->current >= 0);
+		PROMISE(w, w->function_seq == w->fsm.head.sequence);
+		w->wants_append = act->type == ENTITY_ACT_APPEND;
+		w->wants_verify = act->type == ENTITY_ACT_VERIFY;
+		PROMISE(w, !w->wants_append || w->reply_events > 0);
+	}
+}
+
+static void act_caller(struct world *w, const struct entity_act *act)
+{
+	if (act->type == ENTITY_ACT_FAIL_HEAD || act->type == ENTITY_ACT_FAIL_QUEUE) {
+		PROMISE(w, w->queue_len > 0);
+		do
+			end_command(w, pop_queue(w));
+		while (act->type == ENTITY_ACT_FAIL_QUEUE && w->queue_len > 0);
+		return;
+	}
+	PROMISE(w, w->current >= 0);
+	if (w->current < 0)
+		return;
+	if (act->type == ENTITY_ACT_REQUEUE) {
+		for (size_t i = w->queue_len; i > 0; i--)
+			w->queue[i] = w->queue[i - 1];
+		w->queue[0] = (unsigned)w->current;
+		w->queue_len++;
+	} else {
+		PROMISE(w, act->type != ENTITY_ACT_ANSWER || w->is_proved);
+		PROMISE(w, act->type == ENTITY_ACT_ANSWER || act->code != ST_OK);
+		end_command(w, (unsigned)w->current);
+	}
+	w->has_reply = false;
+	w->current = -1;
+}
+
+static void act_one(struct world *w, const struct entity_act *act)
+{
+	PROMISE(w, !w->is_gone);
+	if (act->type <= ENTITY_ACT_READ || act->type == ENTITY_ACT_HALF_CLOSE ||
+	    act->type == ENTITY_ACT_RESET)
+		act_stream(w, act);
+	else if (act->type <= ENTITY_ACT_SEND_COMMAND)
+		act_send(w, act);
+	else if (act->type <= ENTITY_ACT_VERIFY)
+		act_journal(w, act);
+	else if (act->type <= ENTITY_ACT_FAIL_QUEUE)
+		act_caller(w, act);
+	else if (act->type == ENTITY_ACT_TIMER)
+		w->has_timer = act->timer != ENTITY_TIMER_NONE;
+	else if (act->type == ENTITY_ACT_GONE)
+		w->is_gone = true;
+	else
+		PROMISE(w, act->type == ENTITY_ACT_CRASHED && act->text);
+}
+
+static void check_after(struct world *w)
+{
+	const struct entity_fsm *fsm = &w->fsm;
+	bool asks_journal = w->wants_append || w->wants_verify;
+
+	PROMISE(w, fsm->queued == w->queue_len);
+	PROMISE(w, fsm->has_current == (w->current >= 0));
+	PROMISE(w, w->is_gone == (fsm->state == ENTITY_ABSENT));
+	if (w->is_gone) {
+		PROMISE(w, w->queue_len == 0 && w->current < 0 && !asks_journal);
+		PROMISE(w, !w->is_open && !w->is_opening && !w->is_loading && !w->has_timer);
+		return;
+	}
+	/* every wait ends by itself: a timer, or the journal's own deadline */
+	PROMISE(w, w->has_timer != asks_journal);
+	/* what the function says is always heard, but while its reply is with the journal */
+	PROMISE(w, !w->is_open || w->is_reading != asks_journal);
+	PROMISE(w, w->queue_len == 0 || fsm->state != ENTITY_IDLE);
+}
+
+static void step(struct world *w, struct entity_event event)
+{
+	enum entity_state before = w->fsm.state;
+
+	if (w->is_loud)
+		printf("# %s + %s id=%llu events=%zu seq=%llu\n", entity_state_name(w->fsm.state),
+		       entity_event_name(event.type), (unsigned long long)event.command_id,
+		       event.event_count, (unsigned long long)event.head.sequence);
+	event.text = event.text ? event.text : "text";
+	entity_fsm_step(&w->fsm, &event, &w->acts);
+	taken[before][w->fsm.state] = true;
+	for (size_t i = 0; i < w->acts.count; i++) {
+		if (w->is_loud)
+			printf("#     %s\n", entity_act_name(w->acts.items[i].type));
+		act_one(w, &w->acts.items[i]);
+	}
+	w->is_proved = false;
+	check_after(w);
+}
+
+static void step_type(struct world *w, enum entity_event_type type)
+{
+	static const enum status codes[] = {ST_UNAVAILABLE, ST_RESOURCE_EXHAUSTED, ST_ABORTED};
+
+	step(w, (struct entity_event){.type = type,
+				      .code = codes[draw(w, 3)],
+				      .is_generation_0_1 = w->is_generation_0_1});
+}
+
+/* ---- what may happen ------------------------------------------------------------------------ */
+
+static void caller_event(struct world *w)
+{
+	size_t at;
+
+	if (w->queue_len < QUEUE_MAX - 1 && w->command_count < COMMANDS_MAX && draw(w, 3) != 0) {
+		w->queue[w->queue_len++] = w->command_count++;
+		step_type(w, ENTITY_EV_COMMAND);
+	} else if (w->queue_len > 0 && draw(w, 2) == 0) {
+		at = draw(w, w->queue_len);
+		w->is_dropped[w->queue[at]] = true;
+		w->ends[w->queue[at]] = 1;
+		w->queue_len--;
+		for (size_t i = at; i < w->queue_len; i++)
+			w->queue[i] = w->queue[i + 1];
+		step(w, (struct entity_event){.type = ENTITY_EV_UNQUEUED, .is_head = at == 0});
+	} else if (w->fsm.state != ENTITY_ABSENT) {
+		step_type(w, draw(w, 8) == 0 ? ENTITY_EV_STOP : ENTITY_EV_PASSIVATE);
+	}
+}
+
+static void message_event(struct world *w)
+{
+	uint64_t kind = draw(w, 16);
+	struct entity_event event = {.type = ENTITY_EV_REPLY, .command_id = w->last_id};
+
+	w->is_reading = false;
+	if (kind == 0)
+		event.type = ENTITY_EV_GARBAGE;
+	else if (kind <= 2)
+		event.type = ENTITY_EV_FAILURE;
+	if (draw(w, 8) == 0)
+		event.command_id = draw(w, 4);
+	if (event.type == ENTITY_EV_REPLY) {
+		event.event_count = draw(w, 3);
+		event.is_restart = draw(w, 5) == 0;
+	}
+	w->has_reply = w->current >= 0;
+	w->reply_events = event.event_count;
+	step(w, event);
+}
+
+static void stream_event(struct world *w)
+{
+	if (w->is_opening && draw(w, 6) != 0) {
+		w->is_opening = false;
+		w->is_open = true;
+		step_type(w, ENTITY_EV_STREAM_OPEN);
+	} else if (w->is_opening || draw(w, 12) == 0) {
+		stream_gone(w);
+		step_type(w, draw(w, 2) ? ENTITY_EV_STREAM_END : ENTITY_EV_STREAM_ERROR);
+	} else if (draw(w, 2) == 0) {
+		w->has_unsent = false;
+		step_type(w, ENTITY_EV_STREAM_DRAINED);
+	} else if (w->is_reading && (w->current >= 0 || draw(w, 6) == 0)) {
+		message_event(w);
+	}
+}
+
+static void load_over(struct world *w, enum entity_event_type type)
+{
+	w->is_loading = false;
+	w->wants_head = false;
+	w->wants_page = false;
+	step_type(w, type);
+}
+
+static void load_event(struct world *w)
+{
+	struct entity_event event = {0};
+
+	if (draw(w, 16) == 0) {
+		load_over(w, draw(w, 4) ? ENTITY_EV_LOAD_ERROR : ENTITY_EV_LOAD_ERASED);
+	} else if (w->wants_head) {
+		w->wants_head = false;
+		w->load_end = w->log_len;
+		w->load_at = draw(w, w->log_len + 1);
+		w->function_seq = w->load_at;
+		event.type = ENTITY_EV_LOAD_HEAD;
+		event.head.sequence = w->load_end;
+		event.snapshot_sequence = w->load_at;
+		step(w, event);
+	} else if (w->load_at == w->load_end) {
+		load_over(w, ENTITY_EV_LOAD_DONE);
+	} else {
+		w->wants_page = false;
+		event.type = ENTITY_EV_LOAD_PAGE;
+		event.first_sequence = w->load_at + 1;
+		event.event_count = 1 + draw(w, w->load_end - w->load_at);
+		w->load_at += event.event_count;
+		w->has_gap = draw(w, 40) == 0;
+		event.first_sequence += w->has_gap;
+		step(w, event);
+		PROMISE(w, w->is_gone || w->function_seq == w->load_at);
+	}
+}
+
+static void append_event(struct world *w)
+{
+	static const enum entity_event_type failures[] = {
+		ENTITY_EV_APPEND_DUP_OTHER, ENTITY_EV_APPEND_CONFLICT, ENTITY_EV_APPEND_ERASED,
+		ENTITY_EV_APPEND_ERROR,	    ENTITY_EV_APPEND_UNKNOWN,
+	};
+	struct entity_event event = {.type = ENTITY_EV_APPEND_OK, .code = ST_UNAVAILABLE};
+	bool is_current = w->fsm.head.sequence == w->log_len;
+
+	w->wants_append = false;
+	if (is_current && draw(w, 3) != 0) {
+		w->log_len += w->reply_events;
+		w->function_seq += w->reply_events;
+		event.head.sequence = w->log_len;
+		if (draw(w, 4) == 0) {
+			event.type = ENTITY_EV_APPEND_DUP_MINE;
+			event.tag.bytes[0] = 1;
+			event.head.tag.bytes[0] = (uint8_t)(1 + draw(w, 2));
+			w->log_len += event.head.tag.bytes[0] - 1U;
+			event.head.sequence = w->log_len;
+		}
+		w->is_proved = true;
+	} else {
+		event.type = is_current ? failures[draw(w, 5)] : ENTITY_EV_APPEND_CONFLICT;
+		if (event.type == ENTITY_EV_APPEND_UNKNOWN && draw(w, 2) == 0)
+			w->log_len += w->reply_events;
+		/* the function has applied what was not stored */
+		w->function_seq = UINT64_MAX;
+	}
+	step(w, event);
+}
+
+static void verify_event(struct world *w)
+{
+	static const enum entity_event_type failures[] = {
+		ENTITY_EV_VERIFY_CONFLICT, ENTITY_EV_VERIFY_ERASED, ENTITY_EV_VERIFY_ERROR};
+	struct entity_event event = {.type = ENTITY_EV_VERIFY_OK, .code = ST_UNAVAILABLE};
+
+	w->wants_verify = false;
+	if (w->fsm.head.sequence != w->log_len)
+		event.type = ENTITY_EV_VERIFY_CONFLICT;
+	else if (draw(w, 4) == 0)
+		event.type = failures[draw(w, 3)];
+	w->is_proved = event.type == ENTITY_EV_VERIFY_OK;
+	step(w, event);
+}
+
+static void any_event(struct world *w)
+{
+	uint64_t kind = draw(w, 16);
+
+	if (w->is_gone) {
+		entity_fsm_init(&w->fsm, &w->config, 30000);
+		w->is_gone = false;
+		w->is_generation_0_1 = draw(w, 4) == 0;
+		w->queue[w->queue_len++] = w->command_count++;
+		step_type(w, ENTITY_EV_COMMAND);
+	} else if (kind == 0 && w->has_timer) {
+		w->has_timer = false;
+		step_type(w, ENTITY_EV_TIMEOUT);
+	} else if (kind == 1) {
+		w->log_len += draw(w, 3) == 0; /* another process appended */
+	} else if (kind <= 4) {
+		caller_event(w);
+	} else if (kind <= 10 && (w->wants_head || w->wants_page)) {
+		load_event(w);
+	} else if (w->wants_append && kind > 8) {
+		append_event(w);
+	} else if (w->wants_verify && kind > 8) {
+		verify_event(w);
+	} else if (w->is_open || w->is_opening) {
+		stream_event(w);
+	}
+}
+
+/* Lets everything finish in order: the stop must be heeded whatever came before. */
+static void wind_up(struct world *w)
+{
+	for (unsigned i = 0; !w->is_gone && !w->why[0] && i < 1000; i++) {
+		if (i == 0)
+			step_type(w, ENTITY_EV_STOP);
+		else if (w->wants_append)
+			append_event(w);
+		else if (w->wants_verify)
+			verify_event(w);
+		else if (w->has_timer) {
+			w->has_timer = false;
+			step_type(w, ENTITY_EV_TIMEOUT);
+		}
+	}
+	PROMISE(w, w->is_gone);
+	for (unsigned i = 0; i < w->command_count; i++)
+		PROMISE(w, w->ends[i] == 1);
+}
+
+static unsigned run_history(uint64_t seed, bool is_loud, struct world *w)
+{
+	unsigned steps = 0;
+
+	*w = (struct world){
+		.random = seed * UINT64_C(0x9E3779B97F4A7C15) + 1,
+		.is_loud = is_loud,
+		.is_gone = true,
+		.current = -1,
+		.config = {.command_timeout_ms = 60000,
+			   .stop_timeout_ms = 10000,
+			   .crash_backoff_min_ms = 50,
+			   .crash_backoff_max_ms = 5000,
+			   .conflict_retries = 2,
+			   .restart_retries = 2},
+	};
+	w->log_len = draw(w, 4);
+	while (steps < STEPS_MAX && !w->why[0] && w->command_count < COMMANDS_MAX) {
+		any_event(w);
+		steps++;
+	}
+	if (!w->is_gone)
+		wind_up(w);
+	return steps;
+}
+
+static uint64_t from_env(const char *name, uint64_t value)
+{
+	const char *text = getenv(name);
+
+	if (text && !text_to_u64(span_from_str(text), &value))
+		printf("# %s is not a number\n", name);
+	return value;
+}
+
+static void report_transitions(uint64_t count)
+{
+	const char *result = "ok";
+
+	for (unsigned from = 0; from < ENTITY_STATES_; from++) {
+		for (unsigned to = 0; to < ENTITY_STATES_; to++) {
+			if (!entity_fsm_is_allowed(from, to) || taken[from][to])
+				continue;
+			printf("# never taken: %s to %s\n", entity_state_name(from),
+			       entity_state_name(to));
+			result = "not ok";
+		}
+	}
+	if (count < HISTORIES)
+		printf("ok 2 # SKIP too few histories to take every transition\n");
+	else
+		printf("%s 2 - every transition of the table is taken\n", result);
+}
+
+int main(void)
+{
+	uint64_t count = from_env("WALK_HISTORIES", HISTORIES);
+	uint64_t first = from_env("WALK_SEED", 1);
+	bool is_loud = getenv("WALK_LOUD") != NULL; /* for a seed that ends in BUG */
+	uint64_t steps = 0;
+	struct world w;
+
+	printf("1..2\n");
+	for (uint64_t seed = first; seed < first + count; seed++) {
+		steps += run_history(seed, is_loud, &w);
+		if (!w.why[0])
+			continue;
+		(void)run_history(seed, true, &w);
+		printf("# seed %llu: %s\n", (unsigned long long)seed, w.why);
+		printf("not ok 1 - random histories keep the promises\n");
+		return 1;
+	}
+	printf("# %llu histories, %llu steps\n", (unsigned long long)count,
+	       (unsigned long long)steps);
+	printf("ok 1 - random histories keep the promises\n");
+	report_transitions(count);
+	return 0;
+}
