@@ -9,9 +9,9 @@
 #include "src/base/status.h"
 #include "src/grpc/metadata.h"
 
-/* gRPC calls over HTTP/2 streams, both sides. Messages are asked for one at a time, so back-pressure
- * is the default: no read, no window. Exactly one final callback per call; none after a cancel.
- * No callback comes from inside a call of this header. */
+/* gRPC calls over HTTP/2 streams, both sides. Messages are asked for one at a time, so
+ * back-pressure is the default: no read, no window. Exactly one final callback per call; none after
+ * a cancel. No callback comes from inside a call of this header. */
 struct channel;
 struct h2_stream;
 struct h2_headers;
@@ -22,7 +22,8 @@ struct error;
 struct grpc_status {
 	enum status code;
 	struct span message; /* decoded text */
-	struct span details; /* serialized google.rpc.Status from grpc-status-details-bin, or empty */
+	struct span
+		details; /* serialized google.rpc.Status from grpc-status-details-bin, or empty */
 	const struct metadata *trailers; /* may be NULL */
 };
 
@@ -38,16 +39,16 @@ struct grpc_client_ops {
 	void (*on_message)(void *data, struct span message);
 	/* Sent bytes fell under the low water mark again. May be NULL. */
 	void (*on_drained)(void *data);
-	/* The end, whatever happened: grpc-status, or what a reset, a lost connection, a bad frame or
-	 * the deadline means. was_sent is false when the peer can not have seen the call (safe to try
-	 * again). The handle is gone when this returns. */
+	/* The end, whatever happened: grpc-status, or what a reset, a lost connection, a bad frame
+	 * or the deadline means. was_sent is false when the peer can not have seen the call (safe
+	 * to try again). The handle is gone when this returns. */
 	void (*on_status)(void *data, const struct grpc_status *status, bool was_sent);
 };
 
 struct grpc_client_params {
-	const char *path; /* "/pkg.Service/Method"; borrowed until start returns */
+	const char *path;		 /* "/pkg.Service/Method"; borrowed until start returns */
 	const struct metadata *metadata; /* may be NULL; copied */
-	uint64_t deadline_ns;            /* DEADLINE_NEVER: none; sent as grpc-timeout */
+	uint64_t deadline_ns;		 /* DEADLINE_NEVER: none; sent as grpc-timeout */
 	bool wait_for_ready;
 	uint64_t open_deadline_ns; /* how long the stream may wait to be opened; DEADLINE_NEVER: as
 				      deadline_ns */
@@ -58,7 +59,8 @@ struct grpc_client_call *grpc_client_start(struct loop *loop, struct channel *ch
 					   const struct grpc_client_params *params,
 					   const struct grpc_client_ops *ops, void *data);
 
-/* Asks for the next message: one on_message, or on_status. Asking twice before it comes is our bug. */
+/* Asks for the next message: one on_message, or on_status. Asking twice before it comes is our bug.
+ */
 void grpc_client_read(struct grpc_client_call *call);
 
 /* Queues one message (copied, framed). ST_RESOURCE_EXHAUSTED when too much is unsent (see
@@ -93,8 +95,8 @@ struct grpc_server_ops {
 	/* The client finished its half (after the last message was read). */
 	void (*on_half_close)(void *data);
 	void (*on_drained)(void *data); /* may be NULL */
-	/* The client cancelled, the connection broke, the deadline passed or a frame was bad: whatever
-	 * is sent now is lost. In the last two cases the answer has been sent. */
+	/* The client cancelled, the connection broke, the deadline passed or a frame was bad:
+	 * whatever is sent now is lost. In the last two cases the answer has been sent. */
 	void (*on_cancelled)(void *data, enum status why);
 	/* Everything was sent and the stream is closed, or the call was cancelled: the very last
 	 * callback, always; the handle is gone when it returns. */
@@ -102,8 +104,8 @@ struct grpc_server_ops {
 };
 
 /* Turns a fresh server stream whose headers say gRPC into a call. max_message_bytes bounds what the
- * client sends. Headers are read now (timeout, encoding, metadata); a bad grpc-timeout or encoding is
- * answered here and NULL returned. */
+ * client sends. Headers are read now (timeout, encoding, metadata); a bad grpc-timeout or encoding
+ * is answered here and NULL returned. */
 struct grpc_server_call *grpc_server_accept(struct loop *loop, struct h2_stream *stream,
 					    const struct h2_headers *headers,
 					    size_t max_message_bytes,

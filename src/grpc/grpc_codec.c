@@ -11,12 +11,21 @@
 #define GRPC_TIMEOUT_DIGITS_MAX 8
 #define GRPC_TIMEOUT_VALUE_MAX ((uint64_t)99999999)
 
+void grpc_frame_head_write(uint8_t head[GRPC_FRAME_HEAD_BYTES], uint32_t len)
+{
+	head[0] = 0;
+	head[1] = (uint8_t)(len >> 24);
+	head[2] = (uint8_t)(len >> 16);
+	head[3] = (uint8_t)(len >> 8);
+	head[4] = (uint8_t)len;
+}
+
 bool grpc_frame_head(struct buf *out, bool is_compressed, uint32_t len)
 {
-	uint8_t head[GRPC_FRAME_HEAD_BYTES] = {is_compressed ? 1 : 0, (uint8_t)(len >> 24),
-					       (uint8_t)(len >> 16), (uint8_t)(len >> 8),
-					       (uint8_t)len};
+	uint8_t head[GRPC_FRAME_HEAD_BYTES];
 
+	grpc_frame_head_write(head, len);
+	head[0] = is_compressed ? 1 : 0;
 	return buf_append(out, span_make(head, sizeof(head)));
 }
 

@@ -18,11 +18,14 @@ struct error;
 /* Appends the five-byte head for a message of len bytes. */
 bool grpc_frame_head(struct buf *out, bool is_compressed, uint32_t len);
 
+/* The same for an uncompressed message, into memory of the caller. */
+void grpc_frame_head_write(uint8_t head[GRPC_FRAME_HEAD_BYTES], uint32_t len);
+
 enum grpc_frame_state { GRPC_FRAME_DONE, GRPC_FRAME_MORE, GRPC_FRAME_BAD };
 
 /* Looks at the front of input: DONE gives the message (borrowed from input) and the bytes the whole
- * frame takes; MORE says how many bytes are missing at least; BAD fills err (compressed flag without
- * a known encoding, unknown flag bits, larger than max_bytes -> ST_RESOURCE_EXHAUSTED). */
+ * frame takes; MORE says how many bytes are missing at least; BAD fills err (compressed flag
+ * without a known encoding, unknown flag bits, larger than max_bytes -> ST_RESOURCE_EXHAUSTED). */
 enum grpc_frame_state grpc_frame_read(struct span input, size_t max_bytes, struct span *ret_message,
 				      size_t *ret_taken, struct error *err);
 

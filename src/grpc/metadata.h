@@ -9,7 +9,8 @@
 #include "src/base/status.h"
 
 /* Keys (lower case) and values of one call, in order, repeats allowed. Values of keys that end in
- * "-bin" are raw bytes here and base64 on the wire. Items live in the arena given to metadata_add. */
+ * "-bin" are raw bytes here and base64 on the wire. Items live in the arena given to metadata_add.
+ */
 struct metadata_item {
 	struct span key;
 	struct span value;
@@ -27,7 +28,8 @@ struct metadata {
 struct h2_headers;
 struct error;
 
-/* Copies key and value into the arena. ST_RESOURCE_EXHAUSTED past METADATA_ITEMS_MAX or the arena. */
+/* Copies key and value into the arena. ST_RESOURCE_EXHAUSTED past METADATA_ITEMS_MAX or the arena.
+ */
 MUST_CHECK enum status metadata_add(struct metadata *metadata, struct arena *arena, struct span key,
 				    struct span value);
 struct span metadata_get(const struct metadata *metadata, const char *key);
