@@ -345,6 +345,11 @@ int64_t headgate_sequence(const struct headgate_context *context)
 	return context->stream->sequence;
 }
 
+int64_t hg_context_command_id(const struct headgate_context *context)
+{
+	return context->command_id;
+}
+
 void hg_context_override(struct headgate_context *context, enum hg_verdict verdict,
 			 struct headgate_bytes raw)
 {

@@ -57,6 +57,8 @@ void hg_stream_free(struct hg_stream *stream);
 enum hg_verdict hg_stream_receive(struct hg_stream *stream, struct hg_worker *worker,
 				  struct headgate_bytes message, struct hg_out *ret_out);
 
+int64_t hg_context_command_id(const struct headgate_context *context);
+
 /* For test functions that must misbehave: whatever the handler does, the outcome of its command is
  * `verdict`, and what is sent is a copy of `raw` as it stands. */
 void hg_context_override(struct headgate_context *context, enum hg_verdict verdict,
