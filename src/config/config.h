@@ -7,6 +7,7 @@
 
 #include "src/base/arena.h"
 #include "src/base/buf.h"
+#include "src/base/span.h"
 #include "src/base/status.h"
 
 /* The configuration: one field per row of config.def. A value comes from the flag --KEY=VALUE, else
@@ -76,8 +77,8 @@ enum config_source config_source(const struct config *config, enum config_key ke
 /* "journal.url" of CONFIG_KEY_journal_url; a literal. */
 const char *config_key_name(enum config_key key);
 
-/* The values of a CHOICE as text, for instance "everysec"; a literal. */
-const char *config_choice_name(enum config_key key, unsigned choice);
+/* A value of a CHOICE as text, for instance "everysec"; of a literal. */
+struct span config_choice_name(enum config_key key, unsigned choice);
 
 /* The table of --help-config. */
 void config_print_help(struct buf *out);
