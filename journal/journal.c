@@ -23,9 +23,8 @@ void journal_load_next(struct journal_request *request)
 	request->journal->ops->load_next(request);
 }
 
-struct journal_request *journal_append(struct journal *journal,
-				       const struct journal_append *append, uint64_t deadline_ns,
-				       journal_append_fn on_done, void *data)
+struct journal_request *journal_append(struct journal *journal, const struct journal_append *append,
+				       uint64_t deadline_ns, journal_append_fn on_done, void *data)
 {
 	return journal->ops->append(journal, append, deadline_ns, on_done, data);
 }

@@ -12,8 +12,8 @@
  *
  * 1. An entity's state in the journal is its head (sequence, tag): the number of its events and the
  *    id of the append that wrote the last one. Equal heads mean equal histories.
- * 2. journal_append compares the head with what the caller expects and then, atomically, appends all
- *    events, replaces the snapshot if one is given and moves the head; or it changes nothing.
+ * 2. journal_append compares the head with what the caller expects and then, atomically, appends
+ * all events, replaces the snapshot if one is given and moves the head; or it changes nothing.
  * 3. journal_verify proves that the caller's head is still the current one.
  * 4. A lost reply is resent with the same expectation until the journal's answer is decisive or the
  *    deadline passed; a result of JOURNAL_ERROR says whether the outcome is unknown.
@@ -67,17 +67,17 @@ struct journal_event {
 };
 
 enum journal_result {
-	JOURNAL_OK,       /* done */
-	JOURNAL_DUP,      /* my command id is already there (the append had happened) */
+	JOURNAL_OK,	  /* done */
+	JOURNAL_DUP,	  /* my command id is already there (the append had happened) */
 	JOURNAL_CONFLICT, /* the head is not what was expected */
-	JOURNAL_ERASED,   /* the entity was erased and takes no more events */
-	JOURNAL_ERROR,    /* see error; nothing happened unless is_outcome_unknown */
+	JOURNAL_ERASED,	  /* the entity was erased and takes no more events */
+	JOURNAL_ERROR,	  /* see error; nothing happened unless is_outcome_unknown */
 };
 
 /* ---- load: head, snapshot, then the events after the snapshot, page by page ----------------- */
 struct journal_load_ops {
-	/* First: the head (sequence 0 when there is nothing) and the snapshot, if any (NULL). Borrowed
-	 * until the callback returns. */
+	/* First: the head (sequence 0 when there is nothing) and the snapshot, if any (NULL).
+	 * Borrowed until the callback returns. */
 	void (*on_head)(void *data, const struct journal_head *head, uint64_t snapshot_sequence,
 			const struct journal_any *snapshot);
 	/* Up to JOURNAL_PAGE_EVENTS events, ascending without gaps. Borrowed until the callback
@@ -99,27 +99,26 @@ void journal_load_next(struct journal_request *request);
 struct journal_append {
 	struct journal_key key;
 	struct journal_head expected;
-	struct journal_id tag;     /* of this attempt: journal_new_id */
+	struct journal_id tag;	   /* of this attempt: journal_new_id */
 	struct journal_id command; /* of the command */
 	const struct journal_any *events;
-	size_t event_count;                 /* 1..JOURNAL_EVENTS_MAX */
+	size_t event_count;		    /* 1..JOURNAL_EVENTS_MAX */
 	const struct journal_any *snapshot; /* NULL: none; includes these events' effect */
 };
 
 struct journal_append_result {
 	enum journal_result result;
-	struct journal_head head; /* OK: after the append; DUP, CONFLICT: as it is now */
-	bool is_mine;             /* DUP: the stored tag is the one of this request */
-	bool is_outcome_unknown;  /* ERROR: it may have happened */
+	struct journal_head head;  /* OK: after the append; DUP, CONFLICT: as it is now */
+	bool is_mine;		   /* DUP: the stored tag is the one of this request */
+	bool is_outcome_unknown;   /* ERROR: it may have happened */
 	const struct error *error; /* ERROR only */
 };
 
 typedef void (*journal_append_fn)(void *data, const struct journal_append_result *result);
 
 /* All spans are borrowed until the call returns. Errors such as limits come by callback too. */
-struct journal_request *journal_append(struct journal *journal,
-				       const struct journal_append *append, uint64_t deadline_ns,
-				       journal_append_fn on_done, void *data);
+struct journal_request *journal_append(struct journal *journal, const struct journal_append *append,
+				       uint64_t deadline_ns, journal_append_fn on_done, void *data);
 
 /* ---- verify --------------------------------------------------------------------------------- */
 /* JOURNAL_OK: head is current. CONFLICT, ERASED, ERROR otherwise. */
@@ -135,8 +134,8 @@ void journal_cancel(struct journal_request *request);
 /* A fresh id of this process. */
 struct journal_id journal_new_id(struct journal *journal);
 
-/* True when requests can be served; otherwise reason (borrowed, may be NULL) gets a sentence such as
- * "redis-server is loading the dataset". */
+/* True when requests can be served; otherwise reason (borrowed, may be NULL) gets a sentence such
+ * as "redis-server is loading the dataset". */
 bool journal_is_ready(const struct journal *journal, const char **reason);
 
 /* The class in force for logs and /status: "always", "everysec", "memory", or "unknown". */

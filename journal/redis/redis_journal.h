@@ -13,13 +13,14 @@ struct error;
 struct journal;
 
 struct redis_journal_params {
-	const char *url;         /* "redis://[user[:password]@]host[:port]", "unix:PATH" or
-				    "embedded:DIR" */
+	const char *url;	  /* "redis://[user[:password]@]host[:port]", "unix:PATH" or
+				     "embedded:DIR" */
 	const char *namespace_id; /* goes into every key, percent-encoded */
-	const char *durability;   /* embedded: "always", "everysec" or "memory" */
+	const char *durability;	  /* embedded: "always", "everysec" or "memory" */
 	const char *redis_server; /* embedded: the program, default "redis-server" */
-	uint64_t command_timeout_ms; /* then the connection is closed and the request resent; 1000 */
-	size_t max_pending;          /* requests waiting at all; more get ST_RESOURCE_EXHAUSTED */
+	uint64_t
+		command_timeout_ms; /* then the connection is closed and the request resent; 1000 */
+	size_t max_pending;	    /* requests waiting at all; more get ST_RESOURCE_EXHAUSTED */
 	uint64_t backoff_min_ms;
 	uint64_t backoff_max_ms;
 	struct metrics *metrics; /* borrowed; may be NULL */
@@ -34,5 +35,10 @@ MUST_CHECK enum status redis_journal_open(struct loop *loop,
 					  const struct redis_journal_params *params,
 					  redis_journal_state_fn on_state, void *data,
 					  struct journal **ret_journal, struct error *err);
+
+/* Why this journal will never be ready again, so that the program should end: the embedded
+ * journal's lock stayed held for 10 s, redis-server vanished, its data is damaged. NULL while there
+ * is hope. on_state is called when it appears. Borrowed until the journal is closed. */
+const struct error *redis_journal_fatal(const struct journal *journal);
 
 #endif

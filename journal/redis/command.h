@@ -1,0 +1,57 @@
+#ifndef HEADGATE_JOURNAL_REDIS_COMMAND_H
+#define HEADGATE_JOURNAL_REDIS_COMMAND_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "src/base/list.h"
+#include "src/base/span.h"
+
+/* A command as it goes over the wire, and who gets its reply. Embedded in a request, which owns it;
+ * the connection links it while it is to be sent or awaits its reply. */
+struct redisReply;
+struct journal_append;
+struct key_names;
+
+struct redis_command {
+	struct list node;
+	/* The reply; borrowed until the callback returns. */
+	void (*on_reply)(struct redis_command *command, const struct redisReply *reply);
+	char *text; /* owned: redis_command_fini */
+	size_t len;
+	size_t sent;	  /* bytes handed to the stream */
+	uint64_t sent_ns; /* when the last of them were */
+};
+
+/* Everything zero but the callback. */
+void redis_command_init(struct redis_command *command,
+			void (*on_reply)(struct redis_command *, const struct redisReply *));
+void redis_command_fini(struct redis_command *command);
+
+/* Each fills text anew. */
+void redis_command_args(struct redis_command *command, const struct span *args, size_t count);
+
+/* Arguments of at most 16 C strings, up to the first NULL. */
+void redis_command_words(struct redis_command *command, const char *const *words);
+
+/* EVALSHA of append.lua. */
+void redis_command_append(struct redis_command *command, const struct key_names *names,
+			  const struct journal_append *append, uint64_t wall_ms);
+
+/* HMGET of the head: s g x, and the snapshot's fields too when not is_verify. */
+void redis_command_head(struct redis_command *command, struct span head_key, bool is_verify);
+
+/* XRANGE of the events first..last, at most count of them. */
+void redis_command_events(struct redis_command *command, struct span events_key, uint64_t first,
+			  uint64_t last, size_t count);
+
+/* Turns the EVALSHA of a command into EVAL with the script's source. */
+void redis_command_to_eval(struct redis_command *command);
+
+/* append.lua as SCRIPT LOAD takes it, and the name Redis must give it. */
+const char *redis_script_append_source(void);
+const char *redis_script_append_sha(void);
+const char *redis_script_meta_source(void);
+
+#endif

@@ -1,0 +1,152 @@
+#ifndef HEADGATE_JOURNAL_REDIS_INTERNAL_H
+#define HEADGATE_JOURNAL_REDIS_INTERNAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "journal/journal.h"
+#include "journal/redis/command.h"
+#include "journal/redis/redis_journal.h"
+#include "journal/redis/reply.h"
+#include "src/base/error.h"
+#include "src/base/list.h"
+#include "src/runtime/loop.h"
+#include "src/runtime/timer.h"
+
+/* What redis_journal.c, request.c and load.c share.
+ *
+ * Where a request is: in `waiting` (no connection, or its reply was lost), with the connection, in
+ * `delayed` (Redis asked to come back), in `due` (a callback is to be made at the end of the turn),
+ * or nowhere (a load between two pages). A request whose caller is gone while a reply is still to
+ * come stays with the connection as an orphan. */
+struct metrics_series;
+struct redis_connection;
+struct embedded;
+
+/* Bytes of all requests that are kept for being sent again. */
+#define REDIS_PENDING_BYTES_MAX ((size_t)64 * 1024 * 1024)
+/* Without a connection for so long, new requests fail at once instead of queueing. */
+#define REDIS_DOWN_LIMIT_MS ((uint64_t)2000)
+
+enum { REDIS_RESULTS = JOURNAL_ERROR + 1 };
+
+struct redis_journal {
+	struct journal base;
+	struct loop *loop;
+	struct redis_connection *connection;
+	struct embedded *embedded; /* NULL: somebody else's Redis */
+	char *namespace_text;
+	size_t max_pending;
+	redis_journal_state_fn on_state;
+	void *data;
+	struct list all;     /* every request that still owes its caller a callback */
+	struct list orphans; /* those of which only the reply is still to come */
+	struct list waiting;
+	struct list delayed;
+	struct list due;
+	size_t pending;
+	size_t pending_bytes;
+	struct timer delay_timer;
+	struct loop_task due_task;
+	struct loop_task state_task;
+	uint64_t down_ns; /* since when there is no connection */
+	bool is_sick;	  /* connected, but appends are refused for a reason that needs a person */
+	struct error sick;
+	bool is_probing;
+	struct redis_command probe;
+	struct timer probe_timer;
+	bool is_shown_ready;			       /* what on_state was last called for */
+	struct metrics_series *appends[REDIS_RESULTS]; /* all NULL without metrics */
+	struct metrics_series *verifies[REDIS_RESULTS];
+	struct metrics_series *append_seconds;
+	struct metrics_series *verify_seconds;
+	struct metrics_series *events;
+	struct metrics_series *resends;
+	struct metrics_series *connected;
+	struct metrics_series *pending_gauge;
+};
+
+enum request_kind { REQUEST_LOAD, REQUEST_APPEND, REQUEST_VERIFY };
+
+/* Of a load: what the next reply is, or what is waited for. */
+enum load_step { LOAD_HEAD, LOAD_EVENTS, LOAD_RECHECK, LOAD_HELD };
+
+struct redis_request {
+	struct journal_request base;
+	enum request_kind kind;
+	struct redis_command command;
+	struct list all_node;
+	struct list node; /* waiting, delayed or due */
+	struct timer deadline;
+	uint64_t start_ns;
+	bool is_sent;	    /* at least once */
+	bool is_maybe_done; /* a reply was lost */
+	bool is_orphan;	    /* nobody waits for it any more */
+	bool is_in_callback;
+	void *data;
+	struct error *error;	  /* owned; of a request that fails at the end of the turn */
+	struct journal_head head; /* verify: expected; load: as read */
+	/* append */
+	journal_append_fn on_append;
+	struct journal_id tag;
+	size_t event_count;
+	/* verify */
+	journal_verify_fn on_verify;
+	/* load */
+	const struct journal_load_ops *ops;
+	enum load_step step;
+	bool wants_next;
+	char *keys; /* owned: head key, then events key */
+	size_t head_key_len;
+	size_t events_key_len;
+	uint64_t next; /* first event not handed over */
+	size_t page;
+};
+
+/* redis_journal.c */
+struct redis_journal *redis_journal_of(const struct journal *journal);
+void redis_journal_alarm(struct redis_journal *j, const struct error *error, bool is_sick);
+
+/* request.c */
+struct redis_request *redis_request_of_command(struct redis_command *command);
+struct journal_request *redis_append(struct journal *journal, const struct journal_append *append,
+				     uint64_t deadline_ns, journal_append_fn on_done, void *data);
+struct journal_request *redis_verify(struct journal *journal, const struct journal_key *key,
+				     const struct journal_head *head, uint64_t deadline_ns,
+				     journal_verify_fn on_done, void *data);
+void redis_cancel(struct journal_request *request);
+struct redis_request *redis_request_new(struct redis_journal *j, enum request_kind kind,
+					uint64_t deadline_ns, void *data);
+/* Sends it, or lets it wait for the connection, or refuses it when there is too much already. */
+void redis_request_admit(struct redis_request *r);
+/* Sends it or lets it wait. */
+void redis_request_submit(struct redis_request *r);
+/* The connection broke: sends it again later, or frees it when nobody waits for it. */
+void redis_request_lost(struct redis_request *r);
+/* Makes the final callback and lets go of the request. */
+void redis_request_fail(struct redis_request *r, const struct error *error);
+/* The same at the end of the turn. */
+void redis_request_fail_later(struct redis_request *r, const struct error *error);
+/* Releases it; it must be linked nowhere but in `all`. */
+void redis_request_free(struct redis_request *r);
+/* Before the final callback: takes it out of every list; an orphan afterwards when its reply is
+ * still to come. redis_request_end is called after the callback. */
+void redis_request_settle(struct redis_request *r);
+void redis_request_end(struct redis_request *r);
+
+/* load.c */
+struct journal_request *redis_load(struct journal *journal, const struct journal_key *key,
+				   uint64_t deadline_ns, const struct journal_load_ops *ops,
+				   void *data);
+void redis_load_next(struct journal_request *request);
+void redis_load_reply(struct redis_request *r, const struct redisReply *reply);
+/* The caller asked for more: the next page, or the end. */
+void redis_load_go_on(struct redis_request *r);
+/* The reply to the present page was too large: asks for a smaller one. False: it cannot be smaller.
+ */
+bool redis_load_shrink(struct redis_request *r);
+void redis_load_done(struct redis_request *r, enum journal_result result,
+		     const struct error *error);
+
+#endif

@@ -1,0 +1,398 @@
+/* The journal over Redis: who is ready, what waits, what is sent again. The way of one request is
+ * in request.c and load.c, the connection's in connection.c, the child's in embedded.c.
+ *
+ * This row logs the connection's and the child's changes of state and what a person must look at
+ * (JOURNAL_*): nobody above sees them. Errors of requests are returned and logged above. */
+#include "journal/redis/redis_journal.h"
+
+#include <string.h>
+
+#include "journal/key.h"
+#include "journal/redis/connection.h"
+#include "journal/redis/embedded.h"
+#include "journal/redis/greeting.h"
+#include "journal/redis/internal.h"
+#include "src/base/clock.h"
+#include "src/base/log.h"
+#include "src/base/mem.h"
+#include "src/base/metrics.h"
+
+/* While appends are refused for a reason that needs a person, Redis is asked so often. */
+#define PROBE_MS ((uint64_t)1000)
+/* Our own child's socket appears within milliseconds; asking costs some microseconds. */
+#define CHILD_BACKOFF_MIN_MS ((uint64_t)2)
+#define CHILD_BACKOFF_MAX_MS ((uint64_t)20)
+
+struct redis_journal *redis_journal_of(const struct journal *journal)
+{
+	return container_of(journal, struct redis_journal, base);
+}
+
+/* ---- readiness ------------------------------------------------------------------------------ */
+static bool is_ready(const struct journal *journal, const char **reason)
+{
+	const struct redis_journal *j = redis_journal_of(journal);
+
+	*reason = NULL;
+	if (!redis_connection_is_ready(j->connection))
+		*reason = redis_connection_reason(j->connection);
+	else if (j->is_sick)
+		*reason = j->sick.message;
+	return !*reason;
+}
+
+static const char *durability(const struct journal *journal)
+{
+	return redis_connection_durability(redis_journal_of(journal)->connection);
+}
+
+/* The callback comes at the end of the turn, and may close the journal. */
+static void on_state_task(void *data)
+{
+	struct redis_journal *j = data;
+	const char *reason;
+	bool is_now = is_ready(&j->base, &reason);
+	bool is_news = is_now != j->is_shown_ready || redis_journal_fatal(&j->base);
+
+	j->is_shown_ready = is_now;
+	if (j->connected)
+		metrics_set(j->connected, is_now);
+	if (is_news && j->on_state)
+		j->on_state(j->data);
+}
+
+static void state_changed(struct redis_journal *j)
+{
+	loop_task_schedule(j->loop, &j->state_task);
+}
+
+const struct error *redis_journal_fatal(const struct journal *journal)
+{
+	const struct redis_journal *j = redis_journal_of(journal);
+
+	return j->embedded ? embedded_fatal(j->embedded) : NULL;
+}
+
+/* ---- something a person must look at -------------------------------------------------------- */
+static void send_probe(void *data)
+{
+	struct redis_journal *j = data;
+
+	if (!j->is_sick || j->is_probing || !redis_connection_is_ready(j->connection))
+		return;
+	greeting_probe(&j->probe, j->namespace_text);
+	j->is_probing = true;
+	redis_connection_send(j->connection, &j->probe);
+}
+
+static void on_probe(struct redis_command *command, const struct redisReply *reply)
+{
+	struct redis_journal *j = container_of(command, struct redis_journal, probe);
+	bool is_again = false;
+	struct error error;
+
+	j->is_probing = false;
+	if (greeting_probe_reply(command, reply, &is_again, &error) != ST_OK) {
+		j->sick = error;
+		timer_start_in(&j->probe_timer, PROBE_MS);
+	} else if (is_again) {
+		j->is_probing = true;
+		redis_connection_send(j->connection, &j->probe);
+	} else {
+		j->is_sick = false;
+		state_changed(j);
+	}
+}
+
+void redis_journal_alarm(struct redis_journal *j, const struct error *error, bool is_sick)
+{
+	LOG_LIMITED(ERROR, JOURNAL_ALARM, LOG_STR("error", error->message),
+		    LOG_BOOL("is_ready", !is_sick && !j->is_sick));
+	if (!is_sick)
+		return;
+	j->sick = *error;
+	if (!j->is_sick)
+		timer_start_in(&j->probe_timer, PROBE_MS);
+	j->is_sick = true;
+	state_changed(j);
+}
+
+/* ---- the connection ------------------------------------------------------------------------- */
+static void submit_all(struct list *from)
+{
+	struct list now = LIST_INIT(now);
+	struct list *node;
+
+	list_splice_back(&now, from);
+	while ((node = list_pop_front(&now)))
+		redis_request_submit(list_entry(node, struct redis_request, node));
+}
+
+static void on_ready(void *data)
+{
+	struct redis_journal *j = data;
+
+	j->is_sick = false;
+	timer_stop(&j->probe_timer);
+	LOG(INFO, JOURNAL_CONNECTED, LOG_STR("durability", durability(&j->base)));
+	submit_all(&j->waiting);
+	state_changed(j);
+}
+
+/* The reply to the first command was larger than we take: it must not be asked for as it is again.
+ */
+static void on_too_large(struct redis_request *r, const struct error *error)
+{
+	struct error damage;
+
+	if (redis_load_shrink(r))
+		return;
+	(void)error_set(&damage, ST_DATA_LOSS, "what is stored is too large: %s", error->message);
+	redis_request_fail_later(r, &damage);
+}
+
+static void on_lost(void *data, struct list *commands, const struct error *error)
+{
+	struct redis_journal *j = data;
+	bool is_culprit = error->status == ST_OUT_OF_RANGE; /* the first one is */
+	struct list *node;
+
+	j->down_ns = loop_now_ns(j->loop);
+	LOG(WARN, JOURNAL_LOST, LOG_STR("error", error->message));
+	while ((node = list_pop_front(commands))) {
+		struct redis_command *command = list_entry(node, struct redis_command, node);
+		struct redis_request *r = redis_request_of_command(command);
+
+		if (command == &j->probe) {
+			j->is_probing = false;
+		} else if (is_culprit && !r->is_orphan) {
+			redis_request_lost(r);
+			on_too_large(r, error);
+		} else {
+			redis_request_lost(r);
+		}
+		is_culprit = false;
+	}
+	state_changed(j);
+}
+
+static void on_refused(void *data, const struct error *error)
+{
+	struct redis_journal *j = data;
+
+	LOG_LIMITED(WARN, JOURNAL_REFUSED, LOG_STR("error", error->message));
+	state_changed(j);
+}
+
+static const struct redis_connection_ops connection_ops = {
+	.on_ready = on_ready,
+	.on_lost = on_lost,
+	.on_refused = on_refused,
+};
+
+/* ---- the child ------------------------------------------------------------------------------ */
+static void on_child_started(void *data)
+{
+	struct redis_journal *j = data;
+
+	redis_connection_start(j->connection);
+}
+
+static void on_child_stopped(void *data, const struct error *error)
+{
+	struct redis_journal *j = data;
+
+	redis_connection_stop(j->connection, error);
+	state_changed(j);
+}
+
+static const struct embedded_ops embedded_ops = {
+	.on_started = on_child_started,
+	.on_stopped = on_child_stopped,
+};
+
+/* ---- tasks ---------------------------------------------------------------------------------- */
+/* Requests that fail before they were sent, and loads whose caller asked for more. */
+static void on_due_task(void *data)
+{
+	struct redis_journal *j = data;
+	struct list *node;
+
+	while ((node = list_pop_front(&j->due))) {
+		struct redis_request *r = list_entry(node, struct redis_request, node);
+		struct error error;
+
+		if (r->error) {
+			error = *r->error;
+			redis_request_fail(r, &error);
+		} else {
+			redis_load_go_on(r);
+		}
+	}
+}
+
+static void on_delay_timer(void *data)
+{
+	struct redis_journal *j = data;
+
+	submit_all(&j->delayed);
+}
+
+/* ---- opening and closing -------------------------------------------------------------------- */
+static struct metrics_series *series(struct metrics *metrics, enum metric metric,
+				     const char *result)
+{
+	const struct metrics_label label = {"result", span_from_str(result)};
+
+	return metrics_series(metrics, metric, &label, result ? 1 : 0);
+}
+
+static void make_metrics(struct redis_journal *j, struct metrics *metrics)
+{
+	static const char *const results[REDIS_RESULTS] = {
+		[JOURNAL_OK] = "ok",
+		[JOURNAL_DUP] = "dup",
+		[JOURNAL_CONFLICT] = "conflict",
+		[JOURNAL_ERASED] = "erased",
+		[JOURNAL_ERROR] = "error",
+	};
+
+	for (size_t i = 0; i < REDIS_RESULTS; i++) {
+		j->appends[i] = series(metrics, METRIC_JOURNAL_APPENDS, results[i]);
+		if (i != JOURNAL_DUP)
+			j->verifies[i] = series(metrics, METRIC_JOURNAL_VERIFIES, results[i]);
+	}
+	j->append_seconds = series(metrics, METRIC_JOURNAL_APPEND_SECONDS, NULL);
+	j->verify_seconds = series(metrics, METRIC_JOURNAL_VERIFY_SECONDS, NULL);
+	j->events = series(metrics, METRIC_JOURNAL_EVENTS, NULL);
+	j->resends = series(metrics, METRIC_JOURNAL_RESENDS, NULL);
+	j->connected = series(metrics, METRIC_JOURNAL_CONNECTED, NULL);
+	j->pending_gauge = series(metrics, METRIC_JOURNAL_PENDING, NULL);
+}
+
+static void free_requests(struct list *requests)
+{
+	struct list *node;
+
+	while ((node = list_pop_front(requests))) {
+		struct redis_request *r = list_entry(node, struct redis_request, all_node);
+
+		list_remove(&r->command.node);
+		redis_request_free(r);
+	}
+}
+
+static void redis_close(struct journal *journal)
+{
+	struct redis_journal *j = redis_journal_of(journal);
+
+	free_requests(&j->all);
+	free_requests(&j->orphans);
+	redis_connection_free(j->connection);
+	redis_command_fini(&j->probe);
+	embedded_close(j->embedded);
+	timer_stop(&j->delay_timer);
+	timer_stop(&j->probe_timer);
+	loop_task_cancel(&j->due_task);
+	loop_task_cancel(&j->state_task);
+	mem_free(j->namespace_text);
+	mem_free(j);
+}
+
+static const struct journal_ops redis_ops = {
+	.load = redis_load,
+	.load_next = redis_load_next,
+	.append = redis_append,
+	.verify = redis_verify,
+	.cancel = redis_cancel,
+	.is_ready = is_ready,
+	.durability = durability,
+	.close = redis_close,
+};
+
+static enum status open_child(struct redis_journal *j, const struct redis_journal_params *params,
+			      struct redis_url *url, struct error *err)
+{
+	const struct embedded_params child = {
+		.directory = url->directory,
+		.program = params->redis_server ? params->redis_server : "redis-server",
+		.durability = params->durability ? params->durability : "always",
+	};
+	enum status st = embedded_open(j->loop, &child, &embedded_ops, j, &j->embedded, err);
+
+	if (st == ST_OK)
+		embedded_address(j->embedded, &url->address);
+	return st;
+}
+
+static struct redis_journal *journal_new(struct loop *loop,
+					 const struct redis_journal_params *params,
+					 const char *namespace_text)
+{
+	struct redis_journal *j = mem_new(struct redis_journal);
+
+	journal_init(&j->base, &redis_ops);
+	j->loop = loop;
+	j->namespace_text = mem_strdup(namespace_text);
+	j->max_pending = params->max_pending;
+	j->down_ns = loop_now_ns(loop);
+	list_init(&j->all);
+	list_init(&j->orphans);
+	list_init(&j->waiting);
+	list_init(&j->delayed);
+	list_init(&j->due);
+	timer_init(&j->delay_timer, loop, on_delay_timer, j);
+	timer_init(&j->probe_timer, loop, send_probe, j);
+	loop_task_init(&j->due_task, on_due_task, j);
+	loop_task_init(&j->state_task, on_state_task, j);
+	redis_command_init(&j->probe, on_probe);
+	if (params->metrics)
+		make_metrics(j, params->metrics);
+	return j;
+}
+
+static void open_connection(struct redis_journal *j, const struct redis_journal_params *params,
+			    const struct redis_url *url)
+{
+	const struct redis_connection_params connection = {
+		.url = url,
+		.namespace_text = j->namespace_text,
+		.command_timeout_ms = params->command_timeout_ms,
+		.backoff_min_ms = j->embedded ? CHILD_BACKOFF_MIN_MS : params->backoff_min_ms,
+		.backoff_max_ms = j->embedded ? CHILD_BACKOFF_MAX_MS : params->backoff_max_ms,
+		.is_loss_expected = j->embedded && params->durability &&
+				    strcmp(params->durability, "memory") == 0,
+	};
+
+	j->connection = redis_connection_new(j->loop, &connection, &connection_ops, j);
+	if (!j->embedded || embedded_pid(j->embedded))
+		redis_connection_start(j->connection);
+}
+
+enum status redis_journal_open(struct loop *loop, const struct redis_journal_params *params,
+			       redis_journal_state_fn on_state, void *data,
+			       struct journal **ret_journal, struct error *err)
+{
+	char namespace_text[KEY_NAMESPACE_MAX + 1];
+	struct redis_journal *j;
+	struct redis_url url;
+	enum status st = redis_url_parse(params->url, &url, err);
+
+	if (st == ST_OK)
+		st = key_namespace(params->namespace_id, namespace_text, sizeof(namespace_text),
+				   err);
+	if (st != ST_OK)
+		return st;
+	j = journal_new(loop, params, namespace_text);
+	if (url.is_embedded)
+		st = open_child(j, params, &url, err);
+	if (st != ST_OK) {
+		redis_close(&j->base);
+		return st;
+	}
+	open_connection(j, params, &url);
+	j->on_state = on_state;
+	j->data = data;
+	*ret_journal = &j->base;
+	return ST_OK;
+}
