@@ -29,6 +29,9 @@
  * grows by more than this factor on the wire. */
 #define BINDING_VALUES_MAX ((size_t)512 * 1024)
 
+/* Steps of one parameter name; messages may contain themselves. */
+#define BINDING_DEPTH_MAX 32
+
 /* Violations told to the client; it has enough to mend by then. */
 #define BINDING_VIOLATIONS_MAX 20
 
@@ -47,11 +50,12 @@ struct binding_node {
 	struct binding_node *parent;
 	struct binding_node *children;
 	struct binding_node *next;	 /* sibling */
-	struct binding_node **by_number; /* children sorted by number, once sealed */
+	struct binding_node **by_number; /* children sorted by number; made by binding_check */
 	size_t child_count;
 	struct span written; /* leaf: the name as the client or the template wrote it */
 	enum binding_origin origin;
 	bool is_leaf;
+	bool is_in_body; /* set by binding_check */
 	struct binding_value *values;
 	struct binding_value **last_value;
 };
@@ -63,9 +67,11 @@ struct binding {
 	const struct schema *schema; /* borrowed */
 	const struct transcode_options *options;
 	struct buf values;     /* records of all leaves */
+	struct buf text_;      /* scratch: the value being decoded */
+	struct buf name_;      /* scratch: the name being decoded */
 	struct buf violations; /* google.rpc.BadRequest: one record per bad parameter */
 	size_t violation_count;
-	struct error first; /* meaningful when violation_count > 0 */
+	struct error *err_; /* of the call that is running: gets the first violation */
 };
 
 /* arena, schema, options and message are borrowed for the life of binding. */
@@ -89,29 +95,21 @@ MUST_CHECK enum status binding_add_records(struct binding *binding, const struct
 /* The leaf of a top-level field, or NULL. */
 const struct binding_node *binding_find(const struct binding *binding, const struct field *field);
 
+/* Notes one bad parameter: prefix and field are what the client wrote, the text says what is wrong
+ * with it. The first one of a call becomes its error. Returns ST_INVALID_ARGUMENT. */
+enum status binding_violate(struct binding *binding, struct span prefix, struct span field,
+			    const char *format, ...) __attribute__((format(printf, 4, 5)));
+
+/* The bytes of a value. */
+static inline struct span binding_value_span(const struct binding *binding,
+					     const struct binding_value *value)
+{
+	return span_head(span_skip(buf_span(&binding->values), value->offset), value->len);
+}
+
 static inline bool binding_is_empty(const struct binding *binding)
 {
 	return !binding->root.children;
 }
-
-/* True when some message below the request has values here and may have some in the body as well,
- * so that binding_join must rewrite it. */
-bool binding_needs_merge(const struct binding *binding, const struct http_rule *rule);
-
-/* Checks that no field has a value here and another in the wire bytes of the body, and no oneof two
- * members; a singular value that is the same in both is let pass. has_field (may be NULL) tells of
- * top-level fields that the body sets to their default, which leaves nothing on the wire. */
-struct binding_body {
-	struct span wire;
-	bool (*has_field)(const void *data, const struct field *field);
-	const void *data;
-};
-MUST_CHECK enum status binding_check(struct binding *binding, const struct binding_body *body,
-				     struct error *err);
-
-/* Writes the message of body and binding: the records of body, then those of binding, messages that
- * both have joined to one. With an empty body only the binding's. body must not lie in the writer's
- * buf. False on malformed bytes or a full writer. */
-bool binding_join(const struct binding *binding, struct span body, struct wire_writer *writer);
 
 #endif

@@ -40,23 +40,25 @@ struct transcode_in_params {
 
 struct transcode_in {
 	/* read only */
-	int http_status;	/* after a failure: 413 or 415; 0: what status_http says */
+	int http_status;	/* after a failure: 413, 414 or 415; 0: what status_http says */
 	struct buf *violations; /* after a failure: google.rpc.BadRequest, perhaps empty */
 	size_t message_count;	/* messages yielded so far */
 	/* private */
 	struct transcode_in_params params_;
-	struct route_match match_;
 	const struct http_rule *rule_;
 	struct binding binding_;
 	struct json_reader *reader_;
 	struct wire_writer writer_;
-	struct buf body_; /* wire bytes of the body where they must be merged */
+	struct wire_nest outer_; /* raw: the HttpBody when it is a field */
+	struct wire_nest data_;	 /* raw: its data */
+	struct buf body_;	 /* wire bytes of the body where they must be merged */
 	struct buf mask_;
 	uint64_t body_bytes_;
+	size_t piece_bytes_; /* raw: data in the message being written */
 	unsigned state_;
-	bool is_array_;
-	bool has_mask_;
-	bool is_checked_;
+	bool is_array_;	  /* stream: the messages are elements of one array */
+	bool is_writing_; /* writer_ is open */
+	bool is_raw_open_;
 };
 
 /* Reads path and query and checks the content type. A failure leaves err, violations and
@@ -77,10 +79,5 @@ enum parse_result transcode_in_end(struct transcode_in *in, struct error *err);
 
 /* Accepts a zeroed object. */
 void transcode_in_fini(struct transcode_in *in);
-
-/* The kinds of bodies that are read as JSON: application/json and application/…+json, for client
- * streams application/x-ndjson, application/ndjson and application/jsonl as well; charset utf-8 or
- * none. */
-bool transcode_in_is_json(struct span content_type, bool is_stream);
 
 #endif

@@ -1,0 +1,24 @@
+#ifndef HEADGATE_HTTPAPI_MEDIA_TYPE_H
+#define HEADGATE_HTTPAPI_MEDIA_TYPE_H
+
+#include <stdbool.h>
+
+#include "src/base/span.h"
+
+/* A Content-Type value taken apart. Spans borrowed. Spec: RFC 9110 8.3.1 */
+struct media_type {
+	struct span type;    /* "application/json", in the case it was sent */
+	struct span charset; /* without quotes; empty: none */
+};
+
+/* False when text is no media type. */
+bool media_type_parse(struct span text, struct media_type *ret_type);
+
+/* The bodies that are read as JSON: application/json and application/…+json, for client streams
+ * also application/x-ndjson, application/ndjson and application/jsonl; charset utf-8 or none. */
+bool media_type_is_json(struct span text, bool is_stream);
+
+/* A value that may be sent as a header as it is: printable ASCII, not empty. */
+bool media_type_is_sendable(struct span text);
+
+#endif
