@@ -252,6 +252,20 @@ void json_print_close(struct json_printer *printer, char bracket, bool is_empty)
 	(void)buf_append_byte(printer->out, (uint8_t)bracket);
 }
 
+/* 32-bit types take the low half of what is on the wire. */
+static bool json_is_zero(const struct field *field, uint64_t bits)
+{
+	switch ((int)field->type) {
+	case FIELD_INT32:
+	case FIELD_UINT32:
+	case FIELD_SINT32:
+	case FIELD_ENUM:
+		return (uint32_t)bits == 0;
+	default:
+		return bits == 0;
+	}
+}
+
 /* A field without presence whose value is the default counts as unset. */
 static bool json_is_unset(const struct json_printer *printer, const struct field *field,
 			  struct json_runs runs)
@@ -266,7 +280,7 @@ static bool json_is_unset(const struct json_printer *printer, const struct field
 		return false;
 	json_cursor_init(&cursor, printer, runs);
 	while (json_cursor_next(&cursor, &record))
-		is_default = record.integer == 0 && record.bytes.len == 0;
+		is_default = json_is_zero(field, record.integer) && record.bytes.len == 0;
 	return is_default;
 }
 
