@@ -1,0 +1,243 @@
+#include "httpapi/route_table.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "tests/unit/httpapi/types.h"
+#include "tests/unit/unit.h"
+
+#define THINGS "hg.test.Things"
+#define DOUBTS "hg.faults.Doubts"
+#define FILE_AND_END " in tests/unit/httpapi/faults.proto)"
+
+/* The texts of one kind, a line each. */
+static void list_issues(const struct route_report *report, enum route_issue_kind kind,
+			struct buf *out)
+{
+	buf_reset(out);
+	for (const struct route_issue *it = report->first; it; it = it->next)
+		if (it->kind == kind)
+			(void)buf_printf(out, "%s\n", it->text);
+}
+
+static void faults_are_all_reported(void **state)
+{
+	static const struct {
+		const char *service;
+		const char *errors;
+	} rows[] = {
+		{"hg.faults.NestedBindings",
+		 "HTTP API Config: Only one level of additionalBindings supported, but [GET '/b'] "
+		 "of method [hg.faults.NestedBindings.Call] in tests/unit/httpapi/faults.proto "
+		 "has more than one!\n"},
+		{"hg.faults.Duplicate",
+		 "HTTP API Config: GET '/a/*' (hg.faults.Duplicate.Two) is the same route as GET "
+		 "'/a/{name}' (hg.faults.Duplicate.One)\n"},
+		{"hg.faults.Several",
+		 "Template must start with a slash at character 1 of 'no/slash' (GET 'no/slash', "
+		 "method hg.faults.Several.One" FILE_AND_END "\n"
+		 "HTTP API Config: Unknown field name [nope] in type [hg.faults.Named] reference "
+		 "in path template for method [hg.faults.Several.Two] (GET '/{nope}', method "
+		 "hg.faults.Several.Two" FILE_AND_END "\n"},
+	};
+	struct schema *schema = types_schema();
+	struct buf got;
+
+	(void)state;
+	buf_init(&got, 16384);
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		struct route_report report;
+		struct error err = {0};
+		size_t first = strcspn(rows[i].errors, "\n");
+
+		route_report_init(&report);
+		assert_null(types_table(schema, rows[i].service, NULL, &report, &err));
+		list_issues(&report, ROUTE_ERROR, &got);
+		UNIT_ROW_SPAN(rows[i].service, buf_span(&got), rows[i].errors);
+		UNIT_ROW(rows[i].service, strncmp(err.message, rows[i].errors, first) == 0);
+		route_report_fini(&report);
+	}
+	buf_fini(&got);
+	schema_unref(schema);
+}
+
+static void doubts_are_warnings(void **state)
+{
+	static const struct span reserved[] = {SPAN_LIT("/ready"), SPAN_LIT("/body"),
+					       SPAN_LIT("/_events/*")};
+	static const struct route_table_params settings = {.reserved = reserved,
+							   .reserved_count = COUNT_OF(reserved)};
+	static const char want[] =
+		"GET '/body' (hg.faults.Doubts.Body): a body is configured for a method whose "
+		"requests seldom carry one\n"
+		"GET '/stream/{name}' (hg.faults.Doubts.Stream): a client stream without body can "
+		"hold one message only\n"
+		"POST '/hg.faults.Doubts/Taken' (hg.faults.Doubts.Taker) takes the place of the "
+		"generated POST '/hg.faults.Doubts/Taken' (hg.faults.Doubts.Taken)\n"
+		"GET '/{name=**}' (hg.faults.Doubts.Wide) is not asked for '/ready': the gateway "
+		"answers that itself\n"
+		"GET '/body' (hg.faults.Doubts.Body) is not asked for '/body': the gateway "
+		"answers that itself\n"
+		"GET '/{name=**}' (hg.faults.Doubts.Wide) is not asked for '/body': the gateway "
+		"answers that itself\n"
+		"* '/body' (hg.faults.Doubts.Any) is not asked for '/body': the gateway answers "
+		"that itself\n"
+		"GET '/{name=**}' (hg.faults.Doubts.Wide) is not asked for '/_events/*': the "
+		"gateway answers that itself\n";
+	struct schema *schema = types_schema();
+	struct route_table *table;
+	struct route_report report;
+	struct error err = {0};
+	struct buf got;
+
+	(void)state;
+	buf_init(&got, 16384);
+	route_report_init(&report);
+	table = types_table(schema, DOUBTS, &settings, &report, &err);
+	if (!table)
+		fail_msg("%s", err.message);
+	list_issues(&report, ROUTE_WARNING, &got);
+	UNIT_ROW_SPAN("warnings", buf_span(&got), want);
+	assert_int_equal(report.error_count, 0);
+	assert_int_equal(report.overlap_count, 0);
+	route_table_free(table);
+	route_report_fini(&report);
+	buf_fini(&got);
+	schema_unref(schema);
+}
+
+static void overlaps_say_who_wins(void **state)
+{
+	static const struct route_table_params settings = {.find_overlaps = true};
+	static const char want[] =
+		"GET '/body' (hg.faults.Doubts.Body) wins over GET '/{name=**}' "
+		"(hg.faults.Doubts.Wide) where both fit\n"
+		"GET '/body' (hg.faults.Doubts.Body) wins over * '/body' (hg.faults.Doubts.Any) "
+		"where both fit\n"
+		"GET '/stream/{name}' (hg.faults.Doubts.Stream) wins over GET '/{name=**}' "
+		"(hg.faults.Doubts.Wide) where both fit\n"
+		"* '/body' (hg.faults.Doubts.Any) wins over GET '/{name=**}' "
+		"(hg.faults.Doubts.Wide) where both fit\n";
+	struct schema *schema = types_schema();
+	struct route_table *table;
+	struct route_report report;
+	struct error err = {0};
+	struct buf got;
+
+	(void)state;
+	buf_init(&got, 16384);
+	route_report_init(&report);
+	table = types_table(schema, DOUBTS, &settings, &report, &err);
+	assert_non_null(table);
+	list_issues(&report, ROUTE_OVERLAP, &got);
+	UNIT_ROW_SPAN("overlaps", buf_span(&got), want);
+	assert_int_equal(report.overlap_count, 4);
+	route_table_free(table);
+	route_report_fini(&report);
+	buf_fini(&got);
+	schema_unref(schema);
+}
+
+static void requests_reach_their_method(void **state)
+{
+	static const struct {
+		const char *verb;
+		const char *path;
+		enum route_result result;
+		const char *what; /* full name of the method, or Allow */
+	} rows[] = {
+		{"GET", "/v1/all/x", ROUTE_FOUND, THINGS ".Get"},
+		{"PUT", "/v1/all/x", ROUTE_FOUND, THINGS ".Create"},
+		{"POST", "/" THINGS "/Get", ROUTE_FOUND, THINGS ".Get"},
+		{"POST", "/" THINGS "/Ping", ROUTE_FOUND, THINGS ".Ping"},
+		{"GET", "/" THINGS "/Ping", ROUTE_METHOD_NOT_ALLOWED, "POST, OPTIONS"},
+		{"DELETE", "/v1/all/x", ROUTE_METHOD_NOT_ALLOWED, "GET, PUT, HEAD, OPTIONS"},
+		{"OPTIONS", "/v1/all", ROUTE_METHOD_NOT_ALLOWED, "POST, OPTIONS"},
+		{"GET", "/v2", ROUTE_NOT_FOUND, ""},
+		{"GET", "v1", ROUTE_BAD_PATH, ""},
+	};
+	struct schema *schema = types_schema();
+	struct route_report report;
+	struct error err = {0};
+	struct route_table *table;
+	struct buf allow;
+
+	(void)state;
+	buf_init(&allow, 1024);
+	route_report_init(&report);
+	table = types_table(schema, THINGS, NULL, &report, &err);
+	if (!table)
+		fail_msg("%s", err.message);
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		struct route_match match;
+
+		UNIT_ROW(rows[i].path,
+			 route_table_match(table, span_from_str(rows[i].verb),
+					   span_from_str(rows[i].path), &match) == rows[i].result);
+		buf_reset(&allow);
+		if (match.route) {
+			const struct method *method = match.route->data;
+
+			UNIT_ROW(rows[i].path, method == match.route->rule.method);
+			(void)buf_append(&allow, method->full_name);
+		} else if (match.allowed) {
+			(void)route_table_allow(table, match.allowed, &allow);
+		}
+		UNIT_ROW_SPAN(rows[i].path, buf_span(&allow), rows[i].what);
+	}
+	route_table_free(table);
+	route_report_fini(&report);
+	buf_fini(&allow);
+	schema_unref(schema);
+}
+
+static void targets_are_split(void **state)
+{
+	static const struct {
+		const char *target;
+		bool is_right;
+		const char *path;
+		const char *query;
+	} rows[] = {
+		{"/a?b", true, "/a", "b"},
+		{"/a", true, "/a", ""},
+		{"/a?", true, "/a", ""},
+		{"/a?b?c", true, "/a", "b?c"},
+		{"/?b", true, "/", "b"},
+		{"//x/y", true, "//x/y", ""},
+		{"http://host/a?b", true, "/a", "b"},
+		{"http://host:80", true, "/", ""},
+		{"http://host?b", true, "/", "b"},
+		{"HTTPS://h/", true, "/", ""},
+		{"", false, "", ""},
+		{"*", false, "", ""},
+		{"a/b", false, "", ""},
+		{"host:80", false, "", ""},
+		{"://host/", false, "", ""},
+		{"http://", false, "", ""},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		struct span path = SPAN_EMPTY;
+		struct span query = SPAN_EMPTY;
+
+		UNIT_ROW(rows[i].target, route_target_split(span_from_str(rows[i].target), &path,
+							    &query) == rows[i].is_right);
+		UNIT_ROW_SPAN(rows[i].target, path, rows[i].path);
+		UNIT_ROW_SPAN(rows[i].target, query, rows[i].query);
+	}
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(faults_are_all_reported),
+		cmocka_unit_test(doubts_are_warnings),
+		cmocka_unit_test(overlaps_say_who_wins),
+		cmocka_unit_test(requests_reach_their_method),
+		cmocka_unit_test(targets_are_split),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
