@@ -282,6 +282,15 @@ static void try_again(struct entity_fsm *fsm, struct entity_acts *acts)
 	entity_fsm_enter(fsm, ENTITY_BACKOFF);
 }
 
+/* Nothing can be told about the entity: everybody who waits for it hears why. Spec: E-47. */
+static void give_up(struct entity_fsm *fsm, enum status code, const char *text,
+		    struct entity_acts *acts)
+{
+	fail_first(fsm, code, text, acts);
+	fail_queue(fsm, code, text, acts);
+	vanish(fsm, acts);
+}
+
 /* ---- commands, stop, time ------------------------------------------------------------------- */
 
 static void on_command(struct entity_fsm *fsm, const struct entity_event *event,
@@ -337,8 +346,11 @@ static void on_timeout(struct entity_fsm *fsm, const struct entity_event *event,
 		fail_current(fsm, ST_DEADLINE_EXCEEDED, ENTITY_TEXT_COMMAND_TIMEOUT, acts);
 		put(acts, ENTITY_ACT_CRASHED)->text = ENTITY_TEXT_COMMAND_TIMEOUT;
 		reload(fsm, acts);
+	} else if (fsm->state == ENTITY_LOADING || fsm->state == ENTITY_REPLAYING) {
+		put(acts, ENTITY_ACT_CANCEL_LOAD);
+		give_up(fsm, ST_UNAVAILABLE, ENTITY_TEXT_LOAD_TIMEOUT, acts);
 	} else {
-		BUG_ON(fsm->state != ENTITY_CONNECTING && !is_loading(fsm));
+		BUG_ON(fsm->state != ENTITY_CONNECTING && fsm->state != ENTITY_PAUSED);
 		crash(fsm, ST_DEADLINE_EXCEEDED, ENTITY_TEXT_ACTIVATE_TIMEOUT, acts);
 	}
 }
@@ -353,7 +365,7 @@ static void on_stream_open(struct entity_fsm *fsm, const struct entity_event *ev
 	fsm->is_generation_0_1 = event->is_generation_0_1;
 	put(acts, ENTITY_ACT_READ);
 	put(acts, ENTITY_ACT_LOAD);
-	put_timer(acts, ENTITY_TIMER_ACTIVATE, fsm->config->command_timeout_ms);
+	put_timer(acts, ENTITY_TIMER_LOAD, fsm->config->journal_timeout_ms);
 	entity_fsm_enter(fsm, ENTITY_LOADING);
 }
 
@@ -364,7 +376,7 @@ static void on_stream_drained(struct entity_fsm *fsm, const struct entity_event 
 	if (fsm->state != ENTITY_PAUSED)
 		return;
 	put(acts, ENTITY_ACT_LOAD_NEXT);
-	put_timer(acts, ENTITY_TIMER_ACTIVATE, fsm->config->command_timeout_ms);
+	put_timer(acts, ENTITY_TIMER_LOAD, fsm->config->journal_timeout_ms);
 	entity_fsm_enter(fsm, ENTITY_REPLAYING);
 }
 
@@ -375,9 +387,7 @@ static void on_stream_over(struct entity_fsm *fsm, const struct entity_event *ev
 	fsm->stream = ENTITY_STREAM_LOST;
 	if (fsm->state == ENTITY_CONNECTING) {
 		/* Nothing of ours was sent: not the function's failure to handle a command. */
-		fail_first(fsm, event->code, event->text, acts);
-		fail_queue(fsm, event->code, event->text, acts);
-		vanish(fsm, acts);
+		give_up(fsm, event->code, event->text, acts);
 	} else if (fsm->state == ENTITY_IDLE) {
 		vanish(fsm, acts);
 	} else if (fsm->state == ENTITY_STOPPING) {
@@ -449,9 +459,7 @@ static void on_load_page(struct entity_fsm *fsm, const struct entity_event *even
 	BUG_ON(fsm->state != ENTITY_REPLAYING);
 	if (event->first_sequence != fsm->replayed + 1) {
 		put(acts, ENTITY_ACT_CANCEL_LOAD);
-		fail_first(fsm, ST_DATA_LOSS, ENTITY_TEXT_GAP, acts);
-		fail_queue(fsm, ST_DATA_LOSS, ENTITY_TEXT_GAP, acts);
-		vanish(fsm, acts);
+		give_up(fsm, ST_DATA_LOSS, ENTITY_TEXT_GAP, acts);
 		return;
 	}
 	fsm->replayed += event->event_count;
@@ -469,9 +477,7 @@ static void on_load_done(struct entity_fsm *fsm, const struct entity_event *even
 		ready(fsm, acts);
 		return;
 	}
-	fail_first(fsm, ST_DATA_LOSS, ENTITY_TEXT_GAP, acts);
-	fail_queue(fsm, ST_DATA_LOSS, ENTITY_TEXT_GAP, acts);
-	vanish(fsm, acts);
+	give_up(fsm, ST_DATA_LOSS, ENTITY_TEXT_GAP, acts);
 }
 
 static void on_load_erased(struct entity_fsm *fsm, const struct entity_event *event,
@@ -479,9 +485,7 @@ static void on_load_erased(struct entity_fsm *fsm, const struct entity_event *ev
 {
 	(void)event;
 	BUG_ON(!is_loading(fsm));
-	fail_first(fsm, ST_FAILED_PRECONDITION, ENTITY_TEXT_ERASED, acts);
-	fail_queue(fsm, ST_FAILED_PRECONDITION, ENTITY_TEXT_ERASED, acts);
-	vanish(fsm, acts);
+	give_up(fsm, ST_FAILED_PRECONDITION, ENTITY_TEXT_ERASED, acts);
 }
 
 /* E-47. ABORTED means that the head moved while we read: somebody else is writing, try again. */
@@ -493,9 +497,7 @@ static void on_load_error(struct entity_fsm *fsm, const struct entity_event *eve
 		try_again(fsm, acts);
 		return;
 	}
-	fail_first(fsm, event->code, event->text, acts);
-	fail_queue(fsm, event->code, event->text, acts);
-	vanish(fsm, acts);
+	give_up(fsm, event->code, event->text, acts);
 }
 
 static void on_append_ok(struct entity_fsm *fsm, const struct entity_event *event,
@@ -542,9 +544,7 @@ static void on_erased(struct entity_fsm *fsm, const struct entity_event *event,
 {
 	BUG_ON(fsm->state !=
 	       (event->type == ENTITY_EV_APPEND_ERASED ? ENTITY_APPENDING : ENTITY_VERIFYING));
-	fail_current(fsm, ST_FAILED_PRECONDITION, ENTITY_TEXT_ERASED, acts);
-	fail_queue(fsm, ST_FAILED_PRECONDITION, ENTITY_TEXT_ERASED, acts);
-	vanish(fsm, acts);
+	give_up(fsm, ST_FAILED_PRECONDITION, ENTITY_TEXT_ERASED, acts);
 }
 
 /* E-48, E-49. */

@@ -59,6 +59,7 @@ enum entity_stream_state {
 #define ENTITY_TEXT_TERMINATED "Entity terminated"
 #define ENTITY_TEXT_COMMAND_TIMEOUT "The user function did not reply in time"
 #define ENTITY_TEXT_ACTIVATE_TIMEOUT "The user function did not take in the entity's events in time"
+#define ENTITY_TEXT_LOAD_TIMEOUT "Error recovering event log: the journal did not answer in time"
 #define ENTITY_TEXT_RESTARTS "The user function asked for too many restarts in a row"
 #define ENTITY_TEXT_CONFLICTS "The entity is being changed elsewhere at the same time"
 #define ENTITY_TEXT_EXECUTED "The command was already executed and its reply is not stored"
@@ -68,6 +69,7 @@ enum entity_stream_state {
 /* Shared by all entities of a table. */
 struct entity_fsm_config {
 	uint64_t command_timeout_ms;
+	uint64_t journal_timeout_ms; /* per page of a load */
 	uint64_t stop_timeout_ms;
 	uint64_t crash_backoff_min_ms;
 	uint64_t crash_backoff_max_ms;

@@ -282,6 +282,7 @@ static void begin(struct runner *run)
 {
 	run->config = (struct entity_fsm_config){
 		.command_timeout_ms = 60000,
+		.journal_timeout_ms = 10000,
 		.stop_timeout_ms = 10000,
 		.crash_backoff_min_ms = 50,
 		.crash_backoff_max_ms = 5000,

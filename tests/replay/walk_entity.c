@@ -485,6 +485,7 @@ static unsigned run_history(uint64_t seed, bool is_loud, struct world *w)
 		.is_gone = true,
 		.current = -1,
 		.config = {.command_timeout_ms = 60000,
+			   .journal_timeout_ms = 10000,
 			   .stop_timeout_ms = 10000,
 			   .crash_backoff_min_ms = 50,
 			   .crash_backoff_max_ms = 5000,

@@ -1,0 +1,23 @@
+#!/bin/sh
+# run.sh FILE.mjs: runs one test file with a node of at least version 20, in TAP. Without node or the
+# packages of package-lock.json the file is skipped, or fails when HEADGATE_TEST_STRICT is set.
+set -u
+here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
+HEADGATE_BUILDDIR=${HEADGATE_BUILDDIR:-${top_builddir:-$here/../../../build}}
+export HEADGATE_BUILDDIR
+
+give_up() {
+	if [ -n "${HEADGATE_TEST_STRICT:-}" ]; then
+		echo "Bail out! $1"
+		exit 1
+	fi
+	echo "1..0 # SKIP $1"
+	exit 0
+}
+
+[ -d "$here/node_modules/@grpc/grpc-js" ] || give_up "run npm ci in tests/integration/node (./dev test does)"
+for node in node "$here"/node_modules/node-linux-*/bin/node; do
+	major=$("$node" -p 'process.versions.node.split(".")[0]' 2>/dev/null) || continue
+	[ "$major" -ge 20 ] && exec "$node" --test-reporter="$here/tap.mjs" --test-reporter-destination=stdout "$@"
+done
+give_up "no node of version 20 or later"
