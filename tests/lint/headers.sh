@@ -7,7 +7,7 @@ build=${top_builddir:-build}
 
 # The generated headers may be included, so the include path is that of the build.
 alone=$(cd "$build" && printf '%s\n' $headers | xargs -n 1 -P 2 sh -c '
-	${CC:-cc} -std=gnu11 $TEST_CPPFLAGS -I"$top_srcdir/support/c" -w -fsyntax-only -x c "$top_srcdir/$0" 2>&1 |
+	${CC:-cc} -std=gnu11 $TEST_CPPFLAGS -I"$top_srcdir/support/c" -Itests/fakes/gen -w -fsyntax-only -x c "$top_srcdir/$0" 2>&1 |
 		sed -n "s/.*error: /$(printf %s "$0" | sed "s,/,\\\\/,g"): /p" | head -n 1
 ')
 check "every header compiles alone" "$alone"

@@ -30,7 +30,7 @@ done)
 check "every file is in the list of its folder" "$missing"
 
 twice=$(for list in $(sources Makefile.inc src proto httpapi journal support samples); do
-	grep -oE '%D%/[A-Za-z0-9_./-]+\.[ch]( |$)' "$list" | tr -d ' ' | grep -v '^%D%/gen/' | LC_ALL=C sort | uniq -d | sed "s,^,$list: ,"
+	sed -n 's/^\t\(%D%\/[^ ]*\.[ch]\)\( \\\)*$/\1/p' "$list" | LC_ALL=C sort | uniq -d | sed "s,^,$list: ,"
 done)
 check "no file is listed twice" "$twice"
 plan

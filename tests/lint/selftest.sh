@@ -84,6 +84,6 @@ tree && echo >src/base/a.c && printf 'x = \\\n\t%%D%%/a.c\n' >src/base/Makefile.
 expect lists "a listed file passes" ""
 tree && echo >src/base/a.c && echo >src/base/b.c && printf 'x = \\\n\t%%D%%/a.c\n' >src/base/Makefile.inc
 expect lists "a forgotten file is found" "src/base/b.c is not in src/base/Makefile.inc"
-tree && echo >src/base/a.c && printf 'x = %%D%%/a.c %%D%%/a.c\n' >src/base/Makefile.inc
+tree && echo >src/base/a.c && printf 'x = \\\n\t%%D%%/a.c \\\n\t%%D%%/a.c\n' >src/base/Makefile.inc
 expect lists "a file listed twice is found" "src/base/Makefile.inc: %D%/a.c"
 echo "1..$count"

@@ -10,7 +10,7 @@ check "files have at most 800 lines" "$(for file in $files; do
 done)"
 
 # A function is what stands between { and } in the first column, after a line with parameters. The
-# rows of a table inside it do not count.
+# rows of a table inside it do not count, nor the parameters that a library's callback has.
 breaches=$(awk '
 	FNR == 1 { head = ""; start = 0; table = "" }
 	start && table == "" && /= [{]$/ {
@@ -33,7 +33,7 @@ breaches=$(awk '
 		sub(/^[^(]*\(/, "", arguments)
 		gsub(/\([^()]*\)/, "", arguments)
 		commas = gsub(/,/, ",", arguments)
-		if (commas >= 6)
+		if (commas >= 6 && arguments !~ /nghttp2_session \*|struct MHD_Connection \*/)
 			print "parameters " FILENAME ":" FNR ": " commas + 1 " parameters"
 		next
 	}
