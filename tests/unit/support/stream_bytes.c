@@ -1,5 +1,7 @@
 #include "tests/unit/support/stream_bytes.h"
 
+#include <stdio.h>
+
 #include "tests/unit/unit.h"
 
 static ProtobufCBinaryData pack(const ProtobufCMessage *message, uint8_t *place)
@@ -70,12 +72,20 @@ struct stream_bytes stream_event(int64_t sequence, const char *url, const char *
 struct stream_bytes stream_command(const char *id, int64_t command_id, const char *name,
 				   const Headgate__Test__Request *request)
 {
+	return stream_message(id, command_id, name, &request->base);
+}
+
+struct stream_bytes stream_message(const char *id, int64_t command_id, const char *name,
+				   const ProtobufCMessage *message)
+{
 	uint8_t place[STREAM_BYTES_MAX];
-	Google__Protobuf__Any any = any_of(WORD_REQUEST, pack(&request->base, place));
+	char url[256];
 	Cloudstate__Command command = CLOUDSTATE__COMMAND__INIT;
 	Cloudstate__Eventsourced__EventSourcedStreamIn in =
 		CLOUDSTATE__EVENTSOURCED__EVENT_SOURCED_STREAM_IN__INIT;
 
+	(void)snprintf(url, sizeof url, "type.googleapis.com/%s", message->descriptor->name);
+	Google__Protobuf__Any any = any_of(url, pack(message, place));
 	command.entity_id = (char *)(uintptr_t)id;
 	command.id = command_id;
 	command.name = (char *)(uintptr_t)name;

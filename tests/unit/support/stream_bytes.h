@@ -29,4 +29,8 @@ struct stream_bytes stream_event(int64_t sequence, const char *url, const char *
 struct stream_bytes stream_command(const char *id, int64_t command_id, const char *name,
 				   const Headgate__Test__Request *request);
 
+/* A command of any type. */
+struct stream_bytes stream_message(const char *id, int64_t command_id, const char *name,
+				   const ProtobufCMessage *message);
+
 #endif
