@@ -159,6 +159,7 @@ static bool has_reader(const struct h2_stream *stream)
 static void dispatch_stream(struct h2_stream *stream)
 {
 	struct h2_session *session = stream->session;
+	const struct h2_stream_ops *ops;
 
 	/* Ended in disorder: a server must not take a request for complete that its sender took
 	 * back in the same read. A client's response stays what it is. */
@@ -167,9 +168,11 @@ static void dispatch_stream(struct h2_stream *stream)
 	tell_stream(stream);
 	if (session->is_freed || !stream->is_over || has_reader(stream))
 		return;
-	if (stream->ops && stream->ops->on_closed)
-		stream->ops->on_closed(stream->data, stream, stream->is_clean, stream->is_lost,
-				       stream->h2_code);
+	ops = stream->ops;
+	stream->ops = NULL; /* told once, whatever happens inside */
+	if (ops && ops->on_closed)
+		ops->on_closed(stream->data, stream, stream->is_clean, stream->is_lost,
+			       stream->h2_code);
 	if (!session->is_freed)
 		h2_stream_free(stream);
 }

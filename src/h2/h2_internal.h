@@ -146,6 +146,10 @@ void h2_session_credit(struct h2_session *session);
  * the library's callbacks. why is a literal. */
 void h2_session_refuse(struct h2_session *session, uint32_t h2_code, const char *why);
 
+/* Like h2_session_free, but streams are told that they are lost before it returns; the session's
+ * own owner is not. Allowed inside callbacks. */
+void h2_session_cut(struct h2_session *session);
+
 /* Counts one RST_STREAM of either side. */
 void h2_session_count_reset(struct h2_session *session);
 

@@ -402,3 +402,25 @@ void h2_session_free(struct h2_session *session)
 	if (session->depth == 0)
 		h2_session_destroy(session);
 }
+
+void h2_session_cut(struct h2_session *session)
+{
+	struct list *node;
+
+	session->is_goaway = true;
+	session->depth++;
+	list_for_each_safe (it, &session->streams)
+		h2_stream_closed(list_entry(it, struct h2_stream, node), false, true,
+				 NGHTTP2_CANCEL);
+	/* A callback may be running that holds a stream, so none is freed here. */
+	while (!session->is_freed && (node = list_pop_front(&session->dirty))) {
+		struct h2_stream *stream = list_entry(node, struct h2_stream, dirty_node);
+		const struct h2_stream_ops *ops = stream->ops;
+
+		stream->ops = NULL;
+		if (ops && ops->on_closed)
+			ops->on_closed(stream->data, stream, false, true, NGHTTP2_CANCEL);
+	}
+	session->depth--;
+	h2_session_free(session);
+}

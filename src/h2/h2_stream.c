@@ -145,25 +145,35 @@ static void resume(struct h2_stream *stream)
 	h2_session_wake(stream->session);
 }
 
-enum status h2_stream_write(struct h2_stream *stream, struct span bytes)
+enum status h2_stream_write_parts(struct h2_stream *stream, const struct span *parts, size_t count)
 {
 	struct h2_session *session = stream->session;
+	size_t session_max = session->limits.max_unsent_bytes * H2_UNSENT_FACTOR;
+	size_t total = 0;
 
 	BUG_ON(!stream->has_sent_head);
 	if (stream->is_over || stream->is_ending)
 		return ST_UNAVAILABLE;
-	if (bytes.len > session->limits.max_unsent_bytes * H2_UNSENT_FACTOR ||
-	    session->unsent_bytes > session->limits.max_unsent_bytes * H2_UNSENT_FACTOR - bytes.len)
+	for (size_t i = 0; i < count; i++)
+		total += parts[i].len;
+	if (total > session_max || session->unsent_bytes > session_max - total)
 		return ST_RESOURCE_EXHAUSTED;
-	if (!buf_append(&stream->out, bytes)) {
+	if (!buf_reserve(&stream->out, total)) {
 		stream->out.is_full = false; /* refused whole; a later, smaller one may fit */
 		return ST_RESOURCE_EXHAUSTED;
 	}
-	session->unsent_bytes += bytes.len;
+	for (size_t i = 0; i < count; i++)
+		(void)buf_append(&stream->out, parts[i]); /* there is room */
+	session->unsent_bytes += total;
 	if (buf_len(&stream->out) > H2_DRAIN_HIGH)
 		stream->wants_drained = true;
 	resume(stream);
 	return ST_OK;
+}
+
+enum status h2_stream_write(struct h2_stream *stream, struct span bytes)
+{
+	return h2_stream_write_parts(stream, &bytes, 1);
 }
 
 size_t h2_stream_unsent(const struct h2_stream *stream)

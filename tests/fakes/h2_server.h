@@ -49,7 +49,8 @@ struct h2_fake {
 	char last_trailer[64]; /* value of the request trailer "sum" */
 };
 
-/* limits is copied. Fails the process when no port can be had. */
+/* limits is copied; fake->port is the port to listen on, 0 for any. Fails the process when no port
+ * can be had. */
 void h2_fake_init(struct h2_fake *fake, struct loop *loop, const struct h2_limits *limits);
 void h2_fake_fini(struct h2_fake *fake);
 
