@@ -111,6 +111,8 @@ struct grpc_server_call *grpc_server_accept(struct loop *loop, struct h2_stream 
 					    size_t max_message_bytes,
 					    const struct grpc_server_ops *ops, void *data);
 const struct metadata *grpc_server_metadata(const struct grpc_server_call *call);
+/* For an owner that takes out what clients must not set. */
+struct metadata *grpc_server_mutable_metadata(struct grpc_server_call *call);
 uint64_t grpc_server_deadline_ns(const struct grpc_server_call *call);
 
 void grpc_server_read(struct grpc_server_call *call);
@@ -122,6 +124,14 @@ size_t grpc_server_unsent(const struct grpc_server_call *call);
 
 /* Ends the call; trailers-only when nothing was sent. Then only on_finished follows. */
 void grpc_server_finish(struct grpc_server_call *call, const struct grpc_status *status);
+
+/* Sets or moves the deadline, for calls whose client named none. Passing it is like passing the
+ * client's own. */
+void grpc_server_set_deadline(struct grpc_server_call *call, uint64_t deadline_ns);
+
+/* Resets the stream (CANCEL); no callback any more, the handle is gone. For shutdown, never within
+ * a callback of the call. NULL is a no-op. */
+void grpc_server_cancel(struct grpc_server_call *call);
 
 /* Answers a stream that never becomes a call with trailers only (unknown method, refused). */
 void grpc_server_refuse(struct h2_stream *stream, enum status code, struct span message);

@@ -271,6 +271,11 @@ const struct metadata *grpc_server_metadata(const struct grpc_server_call *call)
 	return &call->metadata;
 }
 
+struct metadata *grpc_server_mutable_metadata(struct grpc_server_call *call)
+{
+	return &call->metadata;
+}
+
 uint64_t grpc_server_deadline_ns(const struct grpc_server_call *call)
 {
 	return call->deadline_ns;
@@ -320,4 +325,19 @@ void grpc_server_finish(struct grpc_server_call *call, const struct grpc_status 
 {
 	if (call->state == GRPC_SERVER_OPEN)
 		grpc_server_answer(call, status);
+}
+
+void grpc_server_set_deadline(struct grpc_server_call *call, uint64_t deadline_ns)
+{
+	call->deadline_ns = deadline_ns;
+	if (call->state == GRPC_SERVER_OPEN)
+		timer_start(&call->deadline, deadline_ns);
+}
+
+void grpc_server_cancel(struct grpc_server_call *call)
+{
+	if (!call)
+		return;
+	h2_stream_detach(call->stream);
+	grpc_server_free(call);
 }
