@@ -7,8 +7,8 @@
 
 #include "src/base/status.h"
 
-/* Everything that faces clients: the public listener (HTTP/1.1, HTTP/2, gRPC on one port), the admin
- * listener, and the extra metrics listener when one is configured. Calls go to the router as
+/* Everything that faces clients: the public listener (HTTP/1.1, HTTP/2, gRPC on one port), the
+ * admin listener, and the extra metrics listener when one is configured. Calls go to the router as
  * exchanges; whatever can be answered here (probes, unknown paths, bad requests) is. */
 struct api;
 struct buf;
@@ -21,7 +21,7 @@ struct router;
 
 struct front_params {
 	const struct config *config; /* borrowed for the life of the front: addresses and limits */
-	struct router *router;       /* borrowed */
+	struct router *router;	     /* borrowed */
 	struct metrics *metrics;     /* borrowed */
 	/* What /ready says; reason is set when it is false. */
 	bool (*is_ready)(void *data, const char **reason);
@@ -35,6 +35,10 @@ struct front_params {
 MUST_CHECK enum status front_open(struct loop *loop, const struct front_params *params,
 				  struct front **ret_front, struct error *err);
 
+/* The bound TCP port of a listener, 0 when there is none or it is a unix socket. */
+enum front_listener { FRONT_INGRESS, FRONT_ADMIN, FRONT_METRICS };
+uint16_t front_port(const struct front *front, enum front_listener which);
+
 /* What to serve from now on: builds the routes of this API when it is not the one in force (which
  * running calls keep). NULL: nothing is known yet, calls get UNAVAILABLE. When the rules are wrong
  * the errors are logged, the API before stays in force and front_is_ready says why. */
@@ -43,8 +47,8 @@ void front_set_api(struct front *front, struct api *api);
 /* False with a reason while the newest API could not be put in force. */
 bool front_is_ready(const struct front *front, const char **reason);
 
-/* Stops accepting calls: listeners close (the admin one stays), HTTP/2 clients get GOAWAY, kept-alive
- * connections close after their running request. on_done comes once no call is left. */
+/* Stops accepting calls: listeners close (the admin one stays), HTTP/2 clients get GOAWAY,
+ * kept-alive connections close after their running request. on_done comes once no call is left. */
 void front_drain(struct front *front, void (*on_done)(void *data), void *data);
 
 /* Cuts what is left; exchanges get on_cancelled first. NULL is a no-op. */

@@ -1,0 +1,27 @@
+#ifndef HEADGATE_HTTPAPI_FRONT_BUILTIN_H
+#define HEADGATE_HTTPAPI_FRONT_BUILTIN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "src/base/span.h"
+
+/* What the gateway itself answers on its ports, before it looks at the function's routes.
+ * Spec: ruling R7; knative reference, "probes" */
+struct front;
+struct http_head;
+struct http_request;
+
+/* Paths on the public port that win over a function's rule. */
+const struct span *builtin_paths(size_t *ret_count);
+
+/* Answers probes and built-in paths of the public port; false when the request is none. */
+bool builtin_serve(struct front *front, struct http_request *request, const struct http_head *head);
+
+/* The admin port: /metrics /ready /alive /healthz /status, else 404. */
+void builtin_serve_admin(void *data, struct http_request *request, const struct http_head *head);
+
+/* The extra metrics port: /metrics, else 404. */
+void builtin_serve_metrics(void *data, struct http_request *request, const struct http_head *head);
+
+#endif

@@ -1,0 +1,89 @@
+#ifndef HEADGATE_HTTPAPI_FRONT_FRONT_INTERNAL_H
+#define HEADGATE_HTTPAPI_FRONT_FRONT_INTERNAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "httpapi/front/front.h"
+#include "httpapi/transcode_options.h"
+#include "src/base/error.h"
+#include "src/base/list.h"
+#include "src/base/metrics.h"
+#include "src/base/span.h"
+#include "src/runtime/loop.h"
+
+/* What the files of the front share. */
+struct h2_headers;
+struct h2_stream;
+struct http_head;
+struct http_request;
+struct listener;
+struct metadata;
+struct routes;
+struct status_map;
+
+/* Why a request never reached a method: labels of headgate_requests_refused_total. */
+enum front_refusal {
+	FRONT_REFUSED_NOT_FOUND,
+	FRONT_REFUSED_METHOD,
+	FRONT_REFUSED_MALFORMED,
+	FRONT_REFUSED_TYPE,
+	FRONT_REFUSED_SIZE,
+	FRONT_REFUSED_LIMIT,
+	FRONT_REFUSED_NOT_READY,
+	FRONT_REFUSED_UNSUPPORTED,
+	FRONT_REFUSAL_COUNT_
+};
+
+struct front {
+	struct loop *loop;
+	struct front_params params;
+	struct listener *ingress;
+	struct listener *admin;
+	struct listener *metrics;
+	struct routes *routes; /* NULL: no API yet */
+	struct status_map *status_map;
+	struct transcode_options transcode;
+	struct metrics_series *refused[FRONT_REFUSAL_COUNT_];
+	struct list calls; /* grpc_exchange and json_exchange objects, to be cut at the end */
+	size_t call_count; /* exchanges and, for gRPC, answers on their way */
+	bool is_draining;
+	void (*on_drained)(void *data);
+	void *on_drained_data;
+	struct loop_task drained;
+	/* the newest API could not be put in force */
+	bool has_route_error;
+	struct error route_error;
+};
+
+/* A call in progress, embedded in both kinds of exchange. */
+struct front_call {
+	struct list node;
+	struct front *front;
+	void (*cut)(struct front_call *call); /* front_close: on_cancelled, then free */
+};
+
+void front_call_begin(struct front *front, struct front_call *call,
+		      void (*cut)(struct front_call *call));
+void front_call_end(struct front_call *call);
+
+/* A request is answered and gone: looks whether a drain is over. */
+void front_check_drained(struct front *front);
+
+void front_count_refused(struct front *front, enum front_refusal why);
+
+/* Call metadata that outsiders must not set: the gateway's own "headgate-" keys go. */
+void front_strip_metadata(struct metadata *metadata);
+
+/* One stream whose content type is gRPC's. data is the front. */
+void grpc_exchange_serve(void *data, struct h2_stream *stream, const struct h2_headers *headers);
+
+/* One request that is not gRPC, on the public port: built-in pages, JSON calls. data is the front.
+ */
+void dispatch_serve(void *data, struct http_request *request, const struct http_head *head);
+
+/* A JSON call. The head's target was not looked at yet. */
+void json_exchange_serve(struct front *front, struct http_request *request,
+			 const struct http_head *head);
+
+#endif

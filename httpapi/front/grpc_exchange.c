@@ -1,0 +1,199 @@
+/* A gRPC call as an exchange: the two contracts are nearly the same, so this only passes on. */
+#include <stdio.h>
+
+#include "httpapi/front/front_internal.h"
+#include "httpapi/front/routes.h"
+#include "proto/schema.h"
+#include "src/base/clock.h"
+#include "src/base/mem.h"
+#include "src/config/config.h"
+#include "src/grpc/grpc_call.h"
+#include "src/h2/h2.h"
+#include "src/router/exchange.h"
+#include "src/router/router.h"
+#include "src/userfn/api.h"
+
+struct grpc_exchange {
+	struct front_call base;
+	struct exchange exchange;
+	struct grpc_server_call *call;
+	struct routes *routes; /* holds a reference: the method */
+	bool is_over;	       /* finished or cancelled: the handler is gone */
+};
+
+static struct grpc_exchange *grpc_exchange_of(const struct exchange *exchange)
+{
+	return container_of(exchange, struct grpc_exchange, exchange);
+}
+
+static void grpc_exchange_read(struct exchange *exchange)
+{
+	grpc_server_read(grpc_exchange_of(exchange)->call);
+}
+
+static void grpc_exchange_set_headers(struct exchange *exchange, const struct metadata *headers)
+{
+	grpc_server_set_headers(grpc_exchange_of(exchange)->call, headers);
+}
+
+static enum status grpc_exchange_send(struct exchange *exchange, struct span message)
+{
+	return grpc_server_send(grpc_exchange_of(exchange)->call, message);
+}
+
+static size_t grpc_exchange_unsent(const struct exchange *exchange)
+{
+	return grpc_server_unsent(grpc_exchange_of(exchange)->call);
+}
+
+static void grpc_exchange_finish(struct exchange *exchange, const struct grpc_status *status)
+{
+	struct grpc_exchange *self = grpc_exchange_of(exchange);
+
+	self->is_over = true;
+	grpc_server_finish(self->call, status);
+}
+
+static const struct exchange_front_ops grpc_exchange_front_ops = {
+	.read = grpc_exchange_read,
+	.set_headers = grpc_exchange_set_headers,
+	.send = grpc_exchange_send,
+	.unsent = grpc_exchange_unsent,
+	.finish = grpc_exchange_finish,
+};
+
+static void grpc_exchange_on_message(void *data, struct span message)
+{
+	struct grpc_exchange *self = data;
+
+	self->exchange.handler->on_message(&self->exchange, self->exchange.handler_data, message);
+}
+
+static void grpc_exchange_on_half_close(void *data)
+{
+	struct grpc_exchange *self = data;
+
+	self->exchange.handler->on_half_close(&self->exchange, self->exchange.handler_data);
+}
+
+static void grpc_exchange_on_drained(void *data)
+{
+	struct grpc_exchange *self = data;
+
+	if (!self->is_over && self->exchange.handler->on_drained)
+		self->exchange.handler->on_drained(&self->exchange, self->exchange.handler_data);
+}
+
+static void grpc_exchange_on_cancelled(void *data, enum status why)
+{
+	struct grpc_exchange *self = data;
+
+	if (self->is_over)
+		return;
+	self->is_over = true;
+	self->exchange.handler->on_cancelled(&self->exchange, self->exchange.handler_data, why);
+}
+
+static void grpc_exchange_free(struct grpc_exchange *self)
+{
+	routes_unref(self->routes);
+	front_call_end(&self->base);
+	mem_free(self);
+}
+
+static void grpc_exchange_on_finished(void *data)
+{
+	grpc_exchange_free(data);
+}
+
+static const struct grpc_server_ops grpc_exchange_call_ops = {
+	.on_message = grpc_exchange_on_message,
+	.on_half_close = grpc_exchange_on_half_close,
+	.on_drained = grpc_exchange_on_drained,
+	.on_cancelled = grpc_exchange_on_cancelled,
+	.on_finished = grpc_exchange_on_finished,
+};
+
+static void grpc_exchange_cut(struct front_call *base)
+{
+	struct grpc_exchange *self = container_of(base, struct grpc_exchange, base);
+
+	grpc_exchange_on_cancelled(self, ST_CANCELLED);
+	grpc_server_cancel(self->call);
+	grpc_exchange_free(self);
+}
+
+/* A call whose client named no deadline still has one, unless it may stream for ever. */
+static void grpc_exchange_set_deadline(struct grpc_exchange *self)
+{
+	const struct method *method = self->exchange.method->schema;
+	uint64_t wait_ms = self->base.front->params.config->http_request_timeout_ms;
+	uint64_t deadline_ns = grpc_server_deadline_ns(self->call);
+
+	if (deadline_ns == DEADLINE_NEVER && !method->client_streaming &&
+	    !method->server_streaming) {
+		deadline_ns =
+			clock_deadline(loop_now_ns(self->base.front->loop), wait_ms * NS_PER_MS);
+		grpc_server_set_deadline(self->call, deadline_ns);
+	}
+	self->exchange.deadline_ns = deadline_ns;
+}
+
+static void grpc_exchange_accept(struct front *front, struct h2_stream *stream,
+				 const struct h2_headers *headers, const struct api_method *method)
+{
+	struct grpc_exchange *self = mem_new(struct grpc_exchange);
+	struct metadata *metadata;
+
+	self->call = grpc_server_accept(front->loop, stream, headers,
+					front->params.config->grpc_max_message_bytes,
+					&grpc_exchange_call_ops, self);
+	if (!self->call) {
+		front_count_refused(front, FRONT_REFUSED_MALFORMED);
+		mem_free(self);
+		return;
+	}
+	front_call_begin(front, &self->base, grpc_exchange_cut);
+	self->routes = routes_ref(front->routes);
+	metadata = grpc_server_mutable_metadata(self->call);
+	front_strip_metadata(metadata);
+	self->exchange = (struct exchange){
+		.front = &grpc_exchange_front_ops,
+		.method = method,
+		.metadata = metadata,
+		.protocol = "grpc",
+		.peer = h2_session_peer(h2_stream_session(stream)),
+	};
+	grpc_exchange_set_deadline(self);
+	router_accept(front->params.router, &self->exchange);
+}
+
+void grpc_exchange_serve(void *data, struct h2_stream *stream, const struct h2_headers *headers)
+{
+	struct front *front = data;
+	struct span path = h2_headers_get(headers, ":path");
+	const struct api_method *method;
+	char message[160];
+
+	if (!front->routes) {
+		front_count_refused(front, FRONT_REFUSED_NOT_READY);
+		grpc_server_refuse(stream, ST_UNAVAILABLE,
+				   SPAN_LIT("user function is not connected"));
+		return;
+	}
+	method = api_find(front->routes->api, path);
+	if (!method) {
+		front_count_refused(front, FRONT_REFUSED_NOT_FOUND);
+		(void)snprintf(message, sizeof(message), "unknown method %.*s",
+			       SPAN_FMT(span_head(path, 128)));
+		grpc_server_refuse(stream, ST_UNIMPLEMENTED, span_from_str(message));
+		return;
+	}
+	if (front->call_count >= front->params.config->http_max_requests) {
+		front_count_refused(front, FRONT_REFUSED_LIMIT);
+		grpc_server_refuse(stream, ST_RESOURCE_EXHAUSTED,
+				   SPAN_LIT("too many calls in progress"));
+		return;
+	}
+	grpc_exchange_accept(front, stream, headers, method);
+}

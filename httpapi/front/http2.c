@@ -1,0 +1,294 @@
+#include "httpapi/front/http2.h"
+
+#include <stdio.h>
+
+#include "httpapi/front/http_guard.h"
+#include "httpapi/front/http_reply.h"
+#include "src/base/error.h"
+#include "src/base/list.h"
+#include "src/base/mem.h"
+#include "src/base/text.h"
+#include "src/grpc/grpc_codec.h"
+#include "src/runtime/loop.h"
+
+/* Headers of one response: what a handler gives and the two of ours. */
+#define HTTP2_RESPONSE_HEADERS_MAX 256
+
+struct http2 {
+	struct loop *loop;
+	struct http2_params params;
+	struct list conns;
+	struct list requests;
+	size_t active; /* in requests */
+};
+
+struct http2_conn {
+	struct list node;
+	struct http2 *http2;
+	struct h2_session *session;
+	void *token;
+};
+
+/* A plain request. It lives until its stream is closed, whoever ends first. */
+struct http2_request {
+	struct http_request base;
+	struct list node;
+	struct http2 *http2;
+	struct h2_stream *stream;
+	struct loop_task pump;
+	bool is_wanted; /* a read is unanswered */
+	bool has_ended; /* the client's half */
+	bool is_head;	/* HEAD: no body in the answer */
+};
+
+static void http2_request_read(struct http_request *base)
+{
+	struct http2_request *request = container_of(base, struct http2_request, base);
+
+	BUG_ON(request->is_wanted);
+	request->is_wanted = true;
+	/* Usually nothing has come yet, and the data itself will call the pump. */
+	if (request->has_ended || h2_stream_peek(request->stream).len)
+		loop_task_schedule(request->http2->loop, &request->pump);
+}
+
+static void http2_request_respond(struct http_request *base, const struct http_response *response)
+{
+	struct http2_request *request = container_of(base, struct http2_request, base);
+	struct h2_header items[HTTP2_RESPONSE_HEADERS_MAX];
+	size_t count = 0;
+	char status[16];
+	char length[24];
+	bool is_empty = request->is_head || response->body.len == 0;
+
+	request->is_wanted = false;
+	loop_task_cancel(&request->pump);
+	(void)snprintf(status, sizeof(status), "%d", response->status);
+	(void)snprintf(length, sizeof(length), "%zu", response->body.len);
+	items[count++] = (struct h2_header){SPAN_LIT(":status"), span_from_str(status)};
+	if (response->status != 204)
+		items[count++] =
+			(struct h2_header){SPAN_LIT("content-length"), span_from_str(length)};
+	for (size_t i = 0; i < response->header_count && count < HTTP2_RESPONSE_HEADERS_MAX; i++)
+		items[count++] = response->headers[i];
+	h2_stream_respond(request->stream, &(struct h2_headers){items, count}, is_empty);
+	if (is_empty)
+		return;
+	if (h2_stream_write(request->stream, response->body))
+		h2_stream_reset(request->stream, H2_INTERNAL_ERROR); /* larger than we may queue */
+	else
+		h2_stream_end(request->stream);
+}
+
+static void http2_request_abort(struct http_request *base)
+{
+	struct http2_request *request = container_of(base, struct http2_request, base);
+
+	request->is_wanted = false;
+	loop_task_cancel(&request->pump);
+	h2_stream_reset(request->stream, H2_CANCEL);
+}
+
+static const struct http_transport_ops http2_transport = {
+	.read = http2_request_read,
+	.respond = http2_request_respond,
+	.abort = http2_request_abort,
+};
+
+static void http2_request_pump(void *data)
+{
+	struct http2_request *request = data;
+
+	while (request->is_wanted) {
+		const struct http_handler_ops *handler = request->base.handler;
+		struct span bytes = h2_stream_peek(request->stream);
+
+		if (bytes.len == 0 && !request->has_ended)
+			return;
+		request->is_wanted = false;
+		if (bytes.len == 0) {
+			handler->on_body_end(request->base.handler_data);
+			return;
+		}
+		handler->on_body(request->base.handler_data, bytes);
+		h2_stream_consume(request->stream, bytes.len);
+	}
+}
+
+static void http2_request_on_data(void *data, struct h2_stream *stream)
+{
+	(void)stream;
+	http2_request_pump(data);
+}
+
+static void http2_request_on_end(void *data, struct h2_stream *stream)
+{
+	struct http2_request *request = data;
+
+	(void)stream;
+	request->has_ended = true;
+	http2_request_pump(request);
+}
+
+static void http2_request_end(struct http2_request *request)
+{
+	const struct http_handler_ops *handler = request->base.handler;
+	struct http2 *http2 = request->http2;
+
+	loop_task_cancel(&request->pump);
+	request->base.handler = NULL;
+	if (handler)
+		handler->on_gone(request->base.handler_data, ST_CANCELLED);
+	list_remove(&request->node);
+	mem_free(request);
+	http2->active--;
+	if (http2->params.on_request_done)
+		http2->params.on_request_done(http2->params.data);
+}
+
+static void http2_request_on_closed(void *data, struct h2_stream *stream, bool is_clean,
+				    bool lost_session, uint32_t h2_code)
+{
+	struct http2_request *request = data;
+
+	(void)stream;
+	(void)is_clean;
+	(void)lost_session;
+	(void)h2_code;
+	http2_request_end(request);
+}
+
+static const struct h2_stream_ops http2_request_ops = {
+	.on_data = http2_request_on_data,
+	.on_end = http2_request_on_end,
+	.on_closed = http2_request_on_closed,
+};
+
+/* The library has checked the framing; this is what is left of the guard list. */
+static const char *http2_guard(const struct h2_headers *headers, uint64_t *ret_length)
+{
+	struct span length = h2_headers_get(headers, "content-length");
+	const char *fault = http_guard_target(h2_headers_get(headers, ":path"));
+
+	*ret_length = HTTP_LENGTH_UNKNOWN;
+	if (fault)
+		return fault;
+	if (length.data && !text_to_u64(length, ret_length))
+		return "malformed content-length";
+	return NULL;
+}
+
+static void http2_serve(struct http2 *http2, struct h2_stream *stream,
+			const struct h2_headers *headers)
+{
+	struct http2_request *request = mem_new(struct http2_request);
+	struct http_head head = {
+		.method = h2_headers_get(headers, ":method"),
+		.target = h2_headers_get(headers, ":path"),
+		.content_type = h2_headers_get(headers, "content-type"),
+		.headers = *headers,
+		.peer = h2_session_peer(h2_stream_session(stream)),
+		.is_http2 = true,
+	};
+	const char *fault;
+
+	request->base.transport = &http2_transport;
+	request->http2 = http2;
+	request->stream = stream;
+	request->is_head = span_eq(head.method, SPAN_LIT("HEAD"));
+	loop_task_init(&request->pump, http2_request_pump, request);
+	list_push_back(&http2->requests, &request->node);
+	http2->active++;
+	h2_stream_set_ops(stream, &http2_request_ops, request);
+	fault = http2_guard(headers, &head.content_length);
+	if (fault)
+		http_reply_error(&request->base, &(struct http_reply_error){
+							 .code = ST_INVALID_ARGUMENT,
+							 .message = span_from_str(fault),
+						 });
+	else
+		http2->params.serve(http2->params.data, &request->base, &head);
+}
+
+static void http2_on_request(void *data, struct h2_stream *stream, const struct h2_headers *headers)
+{
+	struct http2_conn *conn = data;
+	struct http2 *http2 = conn->http2;
+
+	if (http2->params.serve_grpc &&
+	    grpc_is_content_type(h2_headers_get(headers, "content-type")))
+		http2->params.serve_grpc(http2->params.data, stream, headers);
+	else
+		http2_serve(http2, stream, headers);
+}
+
+static void http2_conn_end(struct http2_conn *conn)
+{
+	list_remove(&conn->node);
+	conn->http2->params.on_closed(conn->http2->params.data, conn->token);
+	mem_free(conn);
+}
+
+static void http2_on_closed(void *data, struct h2_session *session, const struct error *error)
+{
+	(void)session;
+	(void)error; /* the client's own affair */
+	http2_conn_end(data);
+}
+
+static const struct h2_session_ops http2_session_ops = {
+	.on_request = http2_on_request,
+	.on_closed = http2_on_closed,
+};
+
+struct http2 *http2_open(struct loop *loop, const struct http2_params *params)
+{
+	struct http2 *http2 = mem_new(struct http2);
+
+	http2->loop = loop;
+	http2->params = *params;
+	list_init(&http2->conns);
+	list_init(&http2->requests);
+	return http2;
+}
+
+void http2_add(struct http2 *http2, int fd, void *token)
+{
+	struct http2_conn *conn = mem_new(struct http2_conn);
+
+	conn->http2 = http2;
+	conn->token = token;
+	list_push_back(&http2->conns, &conn->node);
+	conn->session =
+		h2_server_new(http2->loop, fd, &http2->params.limits, &http2_session_ops, conn);
+}
+
+size_t http2_active(const struct http2 *http2)
+{
+	return http2->active;
+}
+
+void http2_drain(struct http2 *http2)
+{
+	list_for_each_safe (node, &http2->conns)
+		h2_session_drain(list_entry(node, struct http2_conn, node)->session);
+}
+
+void http2_close(struct http2 *http2)
+{
+	if (!http2)
+		return;
+	list_for_each_safe (node, &http2->requests) {
+		struct http2_request *request = list_entry(node, struct http2_request, node);
+
+		h2_stream_detach(request->stream);
+		http2_request_end(request);
+	}
+	list_for_each_safe (node, &http2->conns) {
+		struct http2_conn *conn = list_entry(node, struct http2_conn, node);
+
+		h2_session_free(conn->session);
+		http2_conn_end(conn);
+	}
+	mem_free(http2);
+}

@@ -1,0 +1,32 @@
+#ifndef HEADGATE_HTTPAPI_FRONT_HTTP_REPLY_H
+#define HEADGATE_HTTPAPI_FRONT_HTTP_REPLY_H
+
+#include "src/base/span.h"
+#include "src/base/status.h"
+
+/* Short ways to answer an http_request. */
+struct http_request;
+struct schema;
+struct status_map;
+
+/* Largest body of an error: details of a function may be long, but nobody reads more. */
+#define HTTP_REPLY_ERROR_BYTES_MAX ((size_t)256 * 1024)
+
+/* A failure as a google.rpc.Status in JSON. All borrowed. Spec: docs/http-mapping.md, "Errors" */
+struct http_reply_error {
+	enum status code;
+	int http_status; /* 0: that of the code */
+	struct span message;
+	struct span details;	      /* serialized google.rpc.Status, or empty */
+	struct span allow;	      /* value of an Allow header, or empty */
+	const struct status_map *map; /* needed when there are details */
+	const struct schema *schema;  /* may be NULL */
+};
+
+/* Adds Retry-After when the same request may succeed later. */
+void http_reply_error(struct http_request *request, const struct http_reply_error *error);
+
+void http_reply_body(struct http_request *request, int status, const char *content_type,
+		     struct span body);
+
+#endif

@@ -1,0 +1,101 @@
+#ifndef HEADGATE_HTTPAPI_FRONT_HTTP_REQUEST_H
+#define HEADGATE_HTTPAPI_FRONT_HTTP_REQUEST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "src/base/error.h"
+#include "src/base/span.h"
+#include "src/base/status.h"
+#include "src/h2/h2.h"
+
+/* One HTTP request and its response, without saying which version carries it: the transports
+ * (http1, http2) make it, a handler (JSON calls, probes, admin pages) answers it. Body bytes are
+ * asked for piece by piece, so back-pressure is the default.
+ *
+ * Life: a request ends for its handler in exactly one of three ways: it responds, it aborts, or the
+ * transport calls on_gone. No operation calls the handler back from inside. */
+struct http_request;
+
+/* content_length of a body whose length is not known before. */
+#define HTTP_LENGTH_UNKNOWN UINT64_MAX
+
+/* All borrowed until the function that got the head returns, but for peer: as long as the request.
+ */
+struct http_head {
+	struct span method;
+	struct span target; /* raw: path and query */
+	struct span content_type;
+	uint64_t content_length;   /* 0 without a body */
+	struct h2_headers headers; /* names in lower case; with the pseudo-headers over HTTP/2 */
+	const char *peer;
+	bool is_http2;
+};
+
+/* A whole response. Everything is copied. content-length is added by the transport; the body is
+ * left out for HEAD. */
+struct http_response {
+	int status;
+	const struct h2_header *headers; /* names in lower case */
+	size_t header_count;
+	struct span body;
+};
+
+struct http_handler_ops {
+	/* One piece of the body per http_request_read, borrowed until it returns. */
+	void (*on_body)(void *data, struct span bytes);
+	/* The answer to a read when the body is at its end. */
+	void (*on_body_end)(void *data);
+	/* The client is gone or too slow; so is the request when this returns. */
+	void (*on_gone)(void *data, enum status why);
+};
+
+struct http_transport_ops {
+	void (*read)(struct http_request *request);
+	void (*respond)(struct http_request *request, const struct http_response *response);
+	void (*abort)(struct http_request *request);
+};
+
+/* Embedded first in the transport's own object. */
+struct http_request {
+	const struct http_transport_ops *transport;
+	const struct http_handler_ops *handler; /* NULL: nobody (any more) */
+	void *handler_data;
+};
+
+static inline void http_request_set_handler(struct http_request *request,
+					    const struct http_handler_ops *handler, void *data)
+{
+	request->handler = handler;
+	request->handler_data = data;
+}
+
+/* Asks for the next piece of the body: one on_body or on_body_end. Asking twice before it comes is
+ * our bug. */
+static inline void http_request_read(struct http_request *request)
+{
+	BUG_ON(!request->handler);
+	request->transport->read(request);
+}
+
+/* Answers. The request is gone for the caller; what is left of the body is dropped. */
+static inline void http_request_respond(struct http_request *request,
+					const struct http_response *response)
+{
+	request->handler = NULL;
+	request->transport->respond(request, response);
+}
+
+/* Breaks the connection (HTTP/1.1) or the stream (HTTP/2) without an answer. */
+static inline void http_request_abort(struct http_request *request)
+{
+	request->handler = NULL;
+	request->transport->abort(request);
+}
+
+/* What a listener does with the requests it gets. The callee answers at once or sets a handler. */
+typedef void (*http_serve_fn)(void *data, struct http_request *request,
+			      const struct http_head *head);
+
+#endif

@@ -1,0 +1,491 @@
+/* A unary JSON call as an exchange.
+ *
+ *   head -> route, metadata, deadline -> body, transcoded piece by piece -> router
+ *   reply -> transcoded -> the answer, with the status the router finishes with
+ *
+ * The router sees the call once its message is whole, so a slow or malformed body never reaches it.
+ */
+#include "httpapi/front/front_internal.h"
+#include "httpapi/front/http_reply.h"
+#include "httpapi/front/http_request.h"
+#include "httpapi/front/json_metadata.h"
+#include "httpapi/front/routes.h"
+#include "httpapi/route_table.h"
+#include "httpapi/status_map.h"
+#include "httpapi/transcode_in.h"
+#include "httpapi/transcode_out.h"
+#include "src/base/arena.h"
+#include "src/base/buf.h"
+#include "src/base/clock.h"
+#include "src/base/mem.h"
+#include "src/config/config.h"
+#include "src/grpc/grpc_call.h"
+#include "src/grpc/metadata.h"
+#include "src/router/exchange.h"
+#include "src/router/router.h"
+#include "src/runtime/timer.h"
+#include "src/userfn/api.h"
+
+/* Target, metadata both ways, and what transcoding keeps: heads have at most 32 KiB (R5). */
+#define JSON_ARENA_BYTES_MAX ((size_t)1024 * 1024)
+
+/* JSON of the largest message from the function (12 MiB) with every default printed. */
+#define JSON_REPLY_BYTES_MAX ((size_t)64 * 1024 * 1024)
+
+#define JSON_ALLOW_BYTES_MAX ((size_t)4096)
+#define JSON_RESPONSE_HEADERS_MAX 128
+
+enum json_state {
+	JSON_BODY,    /* the body is read; the router knows nothing yet */
+	JSON_RUNNING, /* the router has the call */
+	JSON_OVER,
+};
+
+struct json_exchange {
+	struct front_call base;
+	struct exchange exchange;
+	struct http_request *request; /* NULL when it is answered or gone */
+	struct routes *routes;	      /* holds a reference: method and rule */
+	const struct http_rule *rule;
+	enum json_state state;
+	bool in_callback; /* of the handler: freed when it returns */
+	bool is_wanted;	  /* a read is unanswered */
+	bool has_given;	  /* the message */
+	bool has_reply;
+	struct timer deadline;
+	struct loop_task give;
+	struct arena arena;
+	struct metadata metadata;
+	struct metadata headers; /* leading, for the client */
+	struct transcode_in in;
+	struct buf message; /* wire bytes of the request */
+	struct buf reply;   /* body of the answer */
+	struct span reply_type;
+	struct error reply_error; /* why the reply cannot be shown */
+};
+
+static void json_exchange_free(struct json_exchange *self)
+{
+	timer_stop(&self->deadline);
+	loop_task_cancel(&self->give);
+	transcode_in_fini(&self->in);
+	buf_fini(&self->message);
+	buf_fini(&self->reply);
+	arena_fini(&self->arena);
+	routes_unref(self->routes);
+	front_call_end(&self->base);
+	mem_free(self);
+}
+
+static void json_exchange_end(struct json_exchange *self)
+{
+	self->state = JSON_OVER;
+	if (!self->in_callback)
+		json_exchange_free(self);
+}
+
+/* Tells the handler, if there is one, and ends. */
+static void json_exchange_cancel(struct json_exchange *self, enum status why)
+{
+	bool is_running = self->state == JSON_RUNNING;
+
+	self->state = JSON_OVER;
+	if (is_running) {
+		self->in_callback = true;
+		self->exchange.handler->on_cancelled(&self->exchange, self->exchange.handler_data,
+						     why);
+	}
+	json_exchange_free(self);
+}
+
+/* -- answers ----------------------------------------------------------------------------------- */
+
+static void json_exchange_reply_error(struct json_exchange *self, enum status code, int http_status,
+				      struct span message, struct span details)
+{
+	struct http_request *request = self->request;
+
+	self->request = NULL;
+	http_reply_error(request, &(struct http_reply_error){
+					  .code = code,
+					  .http_status = http_status,
+					  .message = message,
+					  .details = details,
+					  .map = self->base.front->status_map,
+					  .schema = self->routes->api->schema,
+				  });
+}
+
+/* A failure of our own before the router saw the call. */
+static void json_exchange_fail(struct json_exchange *self, const struct error *err)
+{
+	struct span message = span_from_str(err->message);
+	struct buf *violations = self->in.violations;
+	struct buf details;
+
+	front_count_refused(self->base.front, self->in.http_status == 413 ? FRONT_REFUSED_SIZE
+					      : self->in.http_status == 415
+						      ? FRONT_REFUSED_TYPE
+						      : FRONT_REFUSED_MALFORMED);
+	buf_init(&details, HTTP_REPLY_ERROR_BYTES_MAX);
+	/* Details that do not fit are left out; the message says the first of them. */
+	if (violations && buf_len(violations))
+		(void)status_details_write(err->status, message, buf_span(violations), &details);
+	else if (err->field[0])
+		(void)status_details_from_error(err, &details);
+	json_exchange_reply_error(self, err->status, self->in.http_status, message,
+				  buf_span(&details));
+	buf_fini(&details);
+	json_exchange_end(self);
+}
+
+static void json_exchange_reply_ok(struct json_exchange *self, const struct grpc_status *status)
+{
+	struct http_request *request = self->request;
+	struct h2_header headers[1 + 2 * JSON_RESPONSE_HEADERS_MAX];
+	size_t count = 0;
+
+	headers[count++] = (struct h2_header){SPAN_LIT("content-type"), self->reply_type};
+	count += metadata_to_headers(&self->headers, &self->arena, headers + count,
+				     JSON_RESPONSE_HEADERS_MAX);
+	count += metadata_to_headers(status->trailers, &self->arena, headers + count,
+				     JSON_RESPONSE_HEADERS_MAX);
+	self->request = NULL;
+	http_request_respond(request, &(struct http_response){
+					      .status = 200,
+					      .headers = headers,
+					      .header_count = count,
+					      .body = buf_span(&self->reply),
+				      });
+}
+
+/* -- the exchange ------------------------------------------------------------------------------ */
+
+static struct json_exchange *json_exchange_of(const struct exchange *exchange)
+{
+	return container_of(exchange, struct json_exchange, exchange);
+}
+
+static void json_exchange_read(struct exchange *exchange)
+{
+	struct json_exchange *self = json_exchange_of(exchange);
+
+	BUG_ON(self->is_wanted);
+	self->is_wanted = true;
+	loop_task_schedule(self->base.front->loop, &self->give);
+}
+
+static void json_exchange_give(void *data)
+{
+	struct json_exchange *self = data;
+	const struct exchange_handler_ops *handler = self->exchange.handler;
+
+	self->is_wanted = false;
+	self->in_callback = true;
+	if (!self->has_given) {
+		self->has_given = true;
+		handler->on_message(&self->exchange, self->exchange.handler_data,
+				    buf_span(&self->message));
+	} else {
+		handler->on_half_close(&self->exchange, self->exchange.handler_data);
+	}
+	self->in_callback = false;
+	if (self->state == JSON_OVER)
+		json_exchange_free(self);
+}
+
+static void json_exchange_set_headers(struct exchange *exchange, const struct metadata *headers)
+{
+	struct json_exchange *self = json_exchange_of(exchange);
+
+	for (size_t i = 0; i < headers->count; i++)
+		if (metadata_add(&self->headers, &self->arena, headers->items[i].key,
+				 headers->items[i].value))
+			return; /* more than an HTTP client takes: what fits is sent */
+}
+
+static enum status json_exchange_send(struct exchange *exchange, struct span message)
+{
+	struct json_exchange *self = json_exchange_of(exchange);
+	struct error *err = &self->reply_error;
+	struct transcode_reply reply;
+
+	if (self->has_reply) {
+		(void)error_set(err, ST_INTERNAL, "more than one message in a unary reply");
+		return ST_OK;
+	}
+	self->has_reply = true;
+	/* What cannot be shown is told when the call finishes. */
+	if (transcode_out(self->rule, message, self->routes->api->schema,
+			  &self->base.front->transcode, &self->reply, &reply, err))
+		return ST_OK;
+	self->reply_type = arena_span(&self->arena, reply.content_type);
+	if (reply.is_raw) {
+		buf_reset(&self->reply);
+		if (!buf_append(&self->reply, reply.body))
+			(void)error_set(err, ST_RESOURCE_EXHAUSTED, "the reply is too large");
+	}
+	return ST_OK;
+}
+
+static size_t json_exchange_unsent(const struct exchange *exchange)
+{
+	return buf_len(&json_exchange_of(exchange)->reply);
+}
+
+static void json_exchange_finish(struct exchange *exchange, const struct grpc_status *status)
+{
+	struct json_exchange *self = json_exchange_of(exchange);
+	const struct error *err = &self->reply_error;
+
+	if (status->code != ST_OK)
+		json_exchange_reply_error(self, status->code, 0, status->message, status->details);
+	else if (err->status)
+		json_exchange_reply_error(self, ST_INTERNAL, 0, span_from_str(err->message),
+					  SPAN_EMPTY);
+	else if (!self->has_reply)
+		json_exchange_reply_error(self, ST_INTERNAL, 0, SPAN_LIT("the call has no reply"),
+					  SPAN_EMPTY);
+	else
+		json_exchange_reply_ok(self, status);
+	json_exchange_end(self);
+}
+
+static const struct exchange_front_ops json_exchange_front_ops = {
+	.read = json_exchange_read,
+	.set_headers = json_exchange_set_headers,
+	.send = json_exchange_send,
+	.unsent = json_exchange_unsent,
+	.finish = json_exchange_finish,
+};
+
+/* -- the request ------------------------------------------------------------------------------- */
+
+static void json_exchange_on_body(void *data, struct span bytes)
+{
+	struct json_exchange *self = data;
+	struct error err;
+	size_t used;
+
+	if (transcode_in_feed(&self->in, bytes, &used, &err) == PARSE_BAD)
+		json_exchange_fail(self, &err);
+	else
+		http_request_read(self->request);
+}
+
+static void json_exchange_on_body_end(void *data)
+{
+	struct json_exchange *self = data;
+	struct error err;
+
+	if (transcode_in_end(&self->in, &err) != PARSE_DONE) {
+		json_exchange_fail(self, &err);
+		return;
+	}
+	self->state = JSON_RUNNING;
+	router_accept(self->base.front->params.router, &self->exchange);
+}
+
+static void json_exchange_on_gone(void *data, enum status why)
+{
+	struct json_exchange *self = data;
+
+	self->request = NULL;
+	json_exchange_cancel(self, why);
+}
+
+static const struct http_handler_ops json_exchange_handler = {
+	.on_body = json_exchange_on_body,
+	.on_body_end = json_exchange_on_body_end,
+	.on_gone = json_exchange_on_gone,
+};
+
+static void json_exchange_on_deadline(void *data)
+{
+	struct json_exchange *self = data;
+
+	json_exchange_reply_error(self, ST_DEADLINE_EXCEEDED, 0,
+				  SPAN_LIT("the call's deadline passed"), SPAN_EMPTY);
+	json_exchange_cancel(self, ST_DEADLINE_EXCEEDED);
+}
+
+static void json_exchange_cut(struct front_call *base)
+{
+	struct json_exchange *self = container_of(base, struct json_exchange, base);
+
+	http_request_abort(self->request);
+	self->request = NULL;
+	json_exchange_cancel(self, ST_CANCELLED);
+}
+
+/* -- the beginning ----------------------------------------------------------------------------- */
+
+static enum status json_exchange_read_head(struct json_exchange *self, const struct http_head *head,
+					   struct error *err)
+{
+	struct front *front = self->base.front;
+	uint64_t wait_ns;
+	enum status status = json_metadata_timeout(head, &wait_ns, err);
+
+	if (status)
+		return status;
+	if (wait_ns == DEADLINE_NEVER)
+		wait_ns = front->params.config->http_request_timeout_ms * NS_PER_MS;
+	self->exchange.deadline_ns = clock_deadline(loop_now_ns(front->loop), wait_ns);
+	timer_start(&self->deadline, self->exchange.deadline_ns);
+	status = json_metadata_read(head, &self->arena, &self->metadata, err);
+	front_strip_metadata(&self->metadata);
+	return status;
+}
+
+/* The captures point into a target that lives no longer than the head: moves them to a copy. */
+static bool json_exchange_keep_path(struct json_exchange *self, struct span path,
+				    struct route_match *match)
+{
+	struct span kept = arena_span(&self->arena, path);
+
+	for (size_t i = 0; kept.data && i < match->route->rule.variable_count; i++)
+		if (match->captures[i].data)
+			match->captures[i].data = kept.data + (match->captures[i].data - path.data);
+	return kept.data != NULL;
+}
+
+static enum status json_exchange_start(struct json_exchange *self, const struct http_head *head,
+				       struct route_match *match, struct error *err)
+{
+	struct transcode_in_params params = {
+		.match = match,
+		.content_type = head->content_type,
+		.body_length = head->content_length,
+		.schema = self->routes->api->schema,
+		.options = &self->base.front->transcode,
+		.arena = &self->arena,
+		.out = &self->message,
+	};
+	struct span path;
+	enum status status = json_exchange_read_head(self, head, err);
+
+	if (status)
+		return status;
+	if (!route_target_split(head->target, &path, &params.query) ||
+	    !json_exchange_keep_path(self, path, match))
+		return error_set(err, ST_INVALID_ARGUMENT, "malformed request target");
+	return transcode_in_start(&self->in, &params, err);
+}
+
+static void json_exchange_begin(struct front *front, struct http_request *request,
+				const struct http_head *head, struct route_match *match)
+{
+	struct json_exchange *self = mem_new(struct json_exchange);
+	struct error err;
+
+	front_call_begin(front, &self->base, json_exchange_cut);
+	self->request = request;
+	self->routes = routes_ref(front->routes);
+	self->rule = &match->route->rule;
+	self->exchange = (struct exchange){
+		.front = &json_exchange_front_ops,
+		.method = match->route->data,
+		.metadata = &self->metadata,
+		.protocol = "json",
+		.peer = head->peer,
+	};
+	timer_init(&self->deadline, front->loop, json_exchange_on_deadline, self);
+	loop_task_init(&self->give, json_exchange_give, self);
+	arena_init(&self->arena, JSON_ARENA_BYTES_MAX);
+	buf_init(&self->message, front->transcode.message_max);
+	buf_init(&self->reply, JSON_REPLY_BYTES_MAX);
+	http_request_set_handler(request, &json_exchange_handler, self);
+	if (json_exchange_start(self, head, match, &err))
+		json_exchange_fail(self, &err);
+	else
+		http_request_read(request);
+}
+
+static void json_exchange_refuse(struct front *front, struct http_request *request,
+				 enum front_refusal why, const struct http_reply_error *error)
+{
+	front_count_refused(front, why);
+	http_reply_error(request, error);
+}
+
+static void json_exchange_no_method(struct front *front, struct http_request *request,
+				    const struct route_match *match)
+{
+	struct buf allow;
+
+	buf_init(&allow, JSON_ALLOW_BYTES_MAX);
+	if (!route_table_allow(front->routes->table, match->allowed, &allow))
+		buf_reset(&allow);
+	json_exchange_refuse(front, request, FRONT_REFUSED_METHOD,
+			     &(struct http_reply_error){
+				     .code = ST_UNIMPLEMENTED,
+				     .http_status = 405,
+				     .message = SPAN_LIT("this path does not take this method"),
+				     .allow = buf_span(&allow),
+			     });
+	buf_fini(&allow);
+}
+
+static void json_exchange_no_match(struct front *front, struct http_request *request,
+				   enum route_result result, const struct route_match *match)
+{
+	if (result == ROUTE_METHOD_NOT_ALLOWED)
+		json_exchange_no_method(front, request, match);
+	else if (result == ROUTE_BAD_PATH)
+		json_exchange_refuse(front, request, FRONT_REFUSED_MALFORMED,
+				     &(struct http_reply_error){
+					     .code = ST_INVALID_ARGUMENT,
+					     .message = SPAN_LIT("malformed request path"),
+				     });
+	else
+		json_exchange_refuse(front, request, FRONT_REFUSED_NOT_FOUND,
+				     &(struct http_reply_error){
+					     .code = ST_NOT_FOUND,
+					     .message = SPAN_LIT("nothing is served at this path"),
+				     });
+}
+
+void json_exchange_serve(struct front *front, struct http_request *request,
+			 const struct http_head *head)
+{
+	const struct config *config = front->params.config;
+	struct route_match match;
+	enum route_result result = ROUTE_BAD_PATH;
+	struct span path;
+	struct span query;
+
+	if (!front->routes) {
+		json_exchange_refuse(front, request, FRONT_REFUSED_NOT_READY,
+				     &(struct http_reply_error){
+					     .code = ST_UNAVAILABLE,
+					     .message = SPAN_LIT("user function is not connected"),
+				     });
+		return;
+	}
+	if (route_target_split(head->target, &path, &query))
+		result = route_table_match(front->routes->table, head->method, path, &match);
+	if (result != ROUTE_FOUND) {
+		json_exchange_no_match(front, request, result, &match);
+		return;
+	}
+	if (match.route->rule.method->client_streaming ||
+	    match.route->rule.method->server_streaming) {
+		json_exchange_refuse(
+			front, request, FRONT_REFUSED_UNSUPPORTED,
+			&(struct http_reply_error){
+				.code = ST_UNIMPLEMENTED,
+				.message = SPAN_LIT("streamed calls are served over gRPC only"),
+			});
+		return;
+	}
+	if (front->call_count >= config->http_max_requests) {
+		json_exchange_refuse(front, request, FRONT_REFUSED_LIMIT,
+				     &(struct http_reply_error){
+					     .code = ST_RESOURCE_EXHAUSTED,
+					     .message = SPAN_LIT("too many calls in progress"),
+				     });
+		return;
+	}
+	json_exchange_begin(front, request, head, &match);
+}

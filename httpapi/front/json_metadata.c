@@ -1,0 +1,158 @@
+#include "httpapi/front/json_metadata.h"
+
+#include "httpapi/front/http_request.h"
+#include "src/base/buf.h"
+#include "src/base/clock.h"
+#include "src/base/error.h"
+#include "src/base/text.h"
+#include "src/grpc/grpc_codec.h"
+#include "src/grpc/metadata.h"
+
+/* A chain of proxies; longer ones are cut at the front of the list. */
+#define JSON_FORWARDED_BYTES_MAX ((size_t)2048)
+
+/* Nanoseconds. */
+#define JSON_TIMEOUT_DIGITS_MAX 9
+
+static struct span json_metadata_trim(struct span text)
+{
+	while (text.len && (text.data[0] == ' ' || text.data[0] == '\t'))
+		text = span_skip(text, 1);
+	while (text.len && (text.data[text.len - 1] == ' ' || text.data[text.len - 1] == '\t'))
+		text.len--;
+	return text;
+}
+
+/* True when the Connection header names this header as hop-by-hop. Spec: RFC 9110 7.6.1 */
+static bool json_metadata_is_hop(struct span connection, struct span name)
+{
+	while (connection.len) {
+		size_t comma = span_find(connection, ',');
+
+		if (span_eq_nocase(json_metadata_trim(span_head(connection, comma)), name))
+			return true;
+		connection = span_skip(connection, comma + 1);
+	}
+	return false;
+}
+
+static enum status json_metadata_put(struct metadata *metadata, struct arena *arena,
+				     struct span name, struct span value, struct error *err)
+{
+	enum status status;
+
+	if (grpc_is_binary_key(name))
+		return metadata_add_binary(metadata, arena, name, value, err);
+	status = metadata_add(metadata, arena, name, value);
+	return status ? error_set(err, status, "too many request headers") : ST_OK;
+}
+
+/* The address of "host:port" without its port. */
+static struct span json_metadata_peer_host(const char *peer)
+{
+	struct span text = span_from_str(peer);
+
+	while (text.len && text.data[text.len - 1] != ':')
+		text.len--;
+	if (text.len)
+		text.len--;
+	if (text.len > 2 && text.data[0] == '[')
+		text = span_make(text.data + 1, text.len - 2);
+	return text;
+}
+
+static enum status json_metadata_forwarded(const struct http_head *head, struct arena *arena,
+					   struct metadata *metadata, struct error *err)
+{
+	struct span before = h2_headers_get(&head->headers, "x-forwarded-for");
+	struct span host = h2_headers_get(&head->headers, "host");
+	struct span peer = json_metadata_peer_host(head->peer);
+	enum status status = ST_OK;
+	struct buf list;
+
+	if (!host.len)
+		host = h2_headers_get(&head->headers, ":authority");
+	buf_init(&list, JSON_FORWARDED_BYTES_MAX + 64);
+	if (before.len > JSON_FORWARDED_BYTES_MAX)
+		before = span_skip(before, before.len - JSON_FORWARDED_BYTES_MAX);
+	(void)buf_append(&list, before); /* fits */
+	if (peer.len) {
+		(void)buf_append_str(&list, before.len ? ", " : "");
+		(void)buf_append(&list, peer);
+	}
+	if (buf_len(&list))
+		status = json_metadata_put(metadata, arena, SPAN_LIT("x-forwarded-for"),
+					   buf_span(&list), err);
+	buf_fini(&list);
+	if (!status && host.len && !h2_headers_get(&head->headers, "x-forwarded-host").data)
+		status =
+			json_metadata_put(metadata, arena, SPAN_LIT("x-forwarded-host"), host, err);
+	if (!status && !h2_headers_get(&head->headers, "x-forwarded-proto").data)
+		status = json_metadata_put(metadata, arena, SPAN_LIT("x-forwarded-proto"),
+					   SPAN_LIT("http"), err);
+	return status;
+}
+
+enum status json_metadata_read(const struct http_head *head, struct arena *arena,
+			       struct metadata *metadata, struct error *err)
+{
+	struct span connection = h2_headers_get(&head->headers, "connection");
+	struct span prefix = SPAN_LIT("grpc-metadata-");
+
+	for (size_t i = 0; i < head->headers.count; i++) {
+		struct span name = head->headers.items[i].name;
+		enum status status;
+
+		if (span_starts_with(name, prefix) && name.len > prefix.len)
+			name = span_skip(name, prefix.len);
+		if (grpc_is_reserved_key(name) || span_eq(name, SPAN_LIT("x-forwarded-for")) ||
+		    json_metadata_is_hop(connection, name))
+			continue;
+		status =
+			json_metadata_put(metadata, arena, name, head->headers.items[i].value, err);
+		if (status)
+			return status;
+	}
+	return json_metadata_forwarded(head, arena, metadata, err);
+}
+
+/* Decimal seconds, for instance "0.25"; more than the clock counts is "never". */
+static bool json_metadata_seconds(struct span text, uint64_t *ret_ns)
+{
+	size_t dot = span_find(text, '.');
+	struct span fraction = span_skip(text, dot + 1);
+	uint64_t seconds;
+	uint64_t part = 0;
+
+	if (!text_to_u64(span_head(text, dot), &seconds))
+		return false;
+	if (dot < text.len) {
+		size_t digits = fraction.len;
+
+		if (digits == 0 || digits > JSON_TIMEOUT_DIGITS_MAX ||
+		    !text_to_u64(fraction, &part))
+			return false;
+		for (; digits < JSON_TIMEOUT_DIGITS_MAX; digits++)
+			part *= 10;
+	}
+	if (__builtin_mul_overflow(seconds, NS_PER_S, &seconds) ||
+	    __builtin_add_overflow(seconds, part, &seconds))
+		seconds = DEADLINE_NEVER;
+	*ret_ns = seconds;
+	return seconds > 0;
+}
+
+enum status json_metadata_timeout(const struct http_head *head, uint64_t *ret_ns, struct error *err)
+{
+	struct span grpc = h2_headers_get(&head->headers, "grpc-timeout");
+	struct span server = h2_headers_get(&head->headers, "x-server-timeout");
+	uint64_t grpc_ns = DEADLINE_NEVER;
+	uint64_t server_ns = DEADLINE_NEVER;
+
+	if (grpc.data && !grpc_timeout_parse(grpc, &grpc_ns))
+		return error_set(err, ST_INVALID_ARGUMENT, "malformed Grpc-Timeout header");
+	if (server.data && !json_metadata_seconds(server, &server_ns))
+		return error_set(err, ST_INVALID_ARGUMENT, "malformed X-Server-Timeout header");
+	*ret_ns = grpc_ns < server_ns ? grpc_ns : server_ns;
+	return ST_OK;
+}

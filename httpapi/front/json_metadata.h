@@ -1,0 +1,25 @@
+#ifndef HEADGATE_HTTPAPI_FRONT_JSON_METADATA_H
+#define HEADGATE_HTTPAPI_FRONT_JSON_METADATA_H
+
+#include <stdint.h>
+
+#include "src/base/arena.h"
+#include "src/base/status.h"
+
+/* HTTP request headers as call metadata, and the deadline they ask for. Pure.
+ * Spec: docs/http-mapping.md, "Headers and metadata", "Timeouts" */
+struct error;
+struct http_head;
+struct metadata;
+
+/* Every end-to-end header becomes metadata; Grpc-Metadata-X becomes x; X-Forwarded-* are set.
+ * Errors: ST_INVALID_ARGUMENT bad base64 of a -bin header; ST_RESOURCE_EXHAUSTED too many. */
+MUST_CHECK enum status json_metadata_read(const struct http_head *head, struct arena *arena,
+					  struct metadata *metadata, struct error *err);
+
+/* Grpc-Timeout and X-Server-Timeout: the smaller of the two; DEADLINE_NEVER when there is neither.
+ * ST_INVALID_ARGUMENT when one is malformed. */
+MUST_CHECK enum status json_metadata_timeout(const struct http_head *head, uint64_t *ret_ns,
+					     struct error *err);
+
+#endif

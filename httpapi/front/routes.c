@@ -1,0 +1,86 @@
+#include "httpapi/front/routes.h"
+
+#include "httpapi/front/builtin.h"
+#include "httpapi/route_table.h"
+#include "src/base/error.h"
+#include "src/base/log.h"
+#include "src/base/mem.h"
+#include "src/userfn/api.h"
+
+static void routes_log(const struct route_report *report)
+{
+	for (const struct route_issue *issue = report->first; issue; issue = issue->next) {
+		if (issue->kind == ROUTE_OVERLAP)
+			LOG(INFO, ROUTE_OVERLAP, LOG_STR("routes", issue->text));
+		else if (issue->kind == ROUTE_WARNING)
+			LOG(WARN, CONFIG_WARNING, LOG_STR("rule", issue->text));
+		else
+			LOG(ERROR, FUNCTION_REFUSED, LOG_STR("rule", issue->text));
+	}
+}
+
+static size_t routes_count_methods(const struct api *api)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < api->service_count; i++)
+		count += api->services[i].method_count;
+	return count;
+}
+
+static enum status routes_build(struct routes *routes, struct error *err)
+{
+	const struct api *api = routes->api;
+	struct route_table_params params = {0};
+	struct route_report report;
+	struct route_source *sources =
+		mem_new_array(struct route_source, routes_count_methods(api));
+	enum status status;
+
+	for (size_t i = 0; i < api->service_count; i++)
+		for (size_t k = 0; k < api->services[i].method_count; k++) {
+			struct api_method *method = &api->services[i].methods[k];
+
+			sources[params.source_count++] =
+				(struct route_source){method->schema, method};
+		}
+	params.sources = sources;
+	params.reserved = builtin_paths(&params.reserved_count);
+	route_report_init(&report);
+	status = route_table_new(&params, &report, &routes->table, err);
+	routes_log(&report);
+	route_report_fini(&report);
+	mem_free(sources);
+	return status;
+}
+
+enum status routes_new(struct api *api, struct routes **ret_routes, struct error *err)
+{
+	struct routes *routes = mem_new(struct routes);
+	enum status status;
+
+	routes->refs_ = 1;
+	routes->api = api_ref(api);
+	status = routes_build(routes, err);
+	if (status) {
+		routes_unref(routes);
+		return status;
+	}
+	*ret_routes = routes;
+	return ST_OK;
+}
+
+struct routes *routes_ref(struct routes *routes)
+{
+	routes->refs_++;
+	return routes;
+}
+
+void routes_unref(struct routes *routes)
+{
+	if (!routes || --routes->refs_ > 0)
+		return;
+	route_table_free(routes->table);
+	api_unref(routes->api);
+	mem_free(routes);
+}

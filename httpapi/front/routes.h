@@ -1,0 +1,24 @@
+#ifndef HEADGATE_HTTPAPI_FRONT_ROUTES_H
+#define HEADGATE_HTTPAPI_FRONT_ROUTES_H
+
+#include "src/base/span.h"
+#include "src/base/status.h"
+
+/* An API and the HTTP routes made from it: an immutable snapshot shared by reference, so that
+ * running calls keep the one they began with. */
+struct api;
+struct error;
+struct route_table;
+
+struct routes {
+	unsigned refs_;
+	struct api *api;	   /* holds a reference */
+	struct route_table *table; /* data of a route: its struct api_method */
+};
+
+/* Builds the routes; errors, warnings and overlaps are logged. */
+MUST_CHECK enum status routes_new(struct api *api, struct routes **ret_routes, struct error *err);
+struct routes *routes_ref(struct routes *routes);
+void routes_unref(struct routes *routes); /* NULL is a no-op */
+
+#endif
