@@ -64,7 +64,7 @@ static int get_cart(struct headgate_context *context, void *state, const void *m
 	ApiCart reply = API_INIT(CART);
 
 	(void)message; /* the user it names is the one whose cart this is */
-	reply.items = headgate_alloc(context, cart->count, sizeof *reply.items);
+	reply.items = headgate_alloc(context, cart->count, sizeof(ApiLineItem *));
 	if (!items || !reply.items)
 		return -1;
 	for (size_t i = 0; i < cart->count; i++) {
@@ -106,7 +106,7 @@ static int write_snapshot(struct headgate_context *context, const void *state)
 	DomainLineItem *items = headgate_alloc(context, cart->count, sizeof *items);
 	DomainCart snapshot = DOMAIN_INIT(CART);
 
-	snapshot.items = headgate_alloc(context, cart->count, sizeof *snapshot.items);
+	snapshot.items = headgate_alloc(context, cart->count, sizeof(DomainLineItem *));
 	if (!items || !snapshot.items)
 		return -1;
 	for (size_t i = 0; i < cart->count; i++) {

@@ -24,7 +24,7 @@
 
 /* A sent answer is kept until the next command comes, which for an idle entity is long: larger
  * ones are waited for and freed. */
-#define SMALL_ANSWER_MAX (16 * 1024)
+#define SMALL_ANSWER_MAX ((size_t)16 * 1024)
 
 #define CALL_MAGIC 0x68674341
 

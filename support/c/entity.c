@@ -18,10 +18,10 @@
 #include "support/c/wire.h"
 
 /* Buffers that grew beyond this for one large reply are given back. */
-#define KEEP_BYTES (1024 * 1024)
+#define KEEP_BYTES ((size_t)1024 * 1024)
 
 /* Two copies of the text (description and status) and the rest of a failure. */
-#define FAILURE_CAPACITY (2 * HG_FAILURE_TEXT_MAX + 128)
+#define FAILURE_CAPACITY ((size_t)2 * HG_FAILURE_TEXT_MAX + 128)
 
 struct hg_stream {
 	const struct hg_type *const *types;

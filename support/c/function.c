@@ -14,17 +14,17 @@
 #include "support/c/server.h"
 
 /* What Headgate takes from a function at once. */
-#define MESSAGE_BYTES_DEFAULT (12 * 1024 * 1024)
+#define MESSAGE_BYTES_DEFAULT ((size_t)12 * 1024 * 1024)
 
 /* gRPC counts message sizes in an int. */
-#define MESSAGE_BYTES_MAX (1024 * 1024 * 1024)
+#define MESSAGE_BYTES_MAX ((size_t)1024 * 1024 * 1024)
 
 #define THREADS_MAX 256
 #define STOP_GRACE_MS_DEFAULT 1000
 #define ADDRESS_MAX 512
 
 /* More than any set of .proto files, and a guard against reading the wrong file. */
-#define DESCRIPTOR_SET_MAX (64 * 1024 * 1024)
+#define DESCRIPTOR_SET_MAX (64L * 1024 * 1024)
 
 struct headgate_function {
 	struct hg_type **types;
@@ -123,7 +123,7 @@ static int make_types(struct headgate_function *function,
 {
 	if (params->entity_count == 0)
 		return hg_error(err, "a function needs an entity");
-	function->types = calloc(params->entity_count, sizeof *function->types);
+	function->types = calloc(params->entity_count, sizeof(struct hg_type *));
 	if (!function->types)
 		return hg_error(err, "out of memory");
 	for (size_t i = 0; i < params->entity_count; i++) {
@@ -262,7 +262,7 @@ int headgate_function_main(const struct headgate_function_params *params)
 	int signal_fd = catch_signals();
 	int result = headgate_function_new(params, &function, &err);
 
-	if (result == 0) {
+	if (function) {
 		function->server->signal_fd = signal_fd;
 		result = headgate_function_run(function, &err);
 	}

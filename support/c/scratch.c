@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 /* Decoded commands are a few hundred bytes; this also holds a middling snapshot. */
-#define BLOCK_SIZE (64 * 1024)
+#define BLOCK_SIZE ((size_t)64 * 1024)
 
 #define ALIGNMENT _Alignof(max_align_t)
 

@@ -16,7 +16,7 @@
 #define AWAITED_CALLS 128
 
 /* The proxy's init carries a snapshot of up to max_message_bytes and a few fields around it. */
-#define RECEIVE_SLACK (4 * 1024 * 1024)
+#define RECEIVE_SLACK ((size_t)4 * 1024 * 1024)
 
 struct serving_thread {
 	struct hg_server *server;
@@ -69,8 +69,10 @@ static grpc_server *create_server(size_t max_message_bytes)
 		integer_arg(GRPC_ARG_HTTP2_MAX_PING_STRIKES, 0),
 		integer_arg(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1),
 	};
-	grpc_channel_args args = {.num_args = sizeof list / sizeof list[0], .args = list};
+	grpc_channel_args args;
 
+	args.num_args = sizeof list / sizeof list[0];
+	args.args = list;
 	return grpc_server_create(&args, NULL);
 }
 
@@ -126,6 +128,7 @@ static gpr_timespec never(void)
 static void shut_down_unused(struct hg_server *server)
 {
 	grpc_server_shutdown_and_notify(server->grpc, server->queue, server);
+	grpc_server_cancel_all_calls(server->grpc);
 	(void)grpc_completion_queue_next(server->queue, never(), NULL); /* only that can come */
 	grpc_completion_queue_shutdown(server->queue);
 	while (grpc_completion_queue_next(server->queue, never(), NULL).type != GRPC_QUEUE_SHUTDOWN)
@@ -244,13 +247,13 @@ int hg_server_run(struct hg_server *server, struct headgate_error *err)
 
 	if (!threads)
 		return hg_error(err, "out of memory");
+	grpc_server_start(server->grpc); /* first: the stopper may find that it is time already */
 	int problem = pthread_create(&stopper, NULL, stopping_main, server);
 	if (problem) {
 		stop_threads(threads, server->params.threads);
 		return hg_error(err, "cannot start a thread: %s", strerror(problem));
 	}
 	server->was_run_ = true;
-	grpc_server_start(server->grpc);
 	for (int i = 0; i < AWAITED_CALLS && hg_call_await(server); i++)
 		continue;
 	problem = start_threads(threads, server->params.threads);

@@ -17,6 +17,7 @@
 
 /* Enough for the small messages made here. */
 #define MESSAGE_MAX 512
+#define PROC_MAX 1024
 
 #define PREFIX "type.googleapis.com/com.example.shoppingcart."
 
@@ -188,39 +189,46 @@ static double now(void)
 	return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
 }
 
-/* User and system seconds of a process, from /proc; 0 when there is none. */
-static double cpu_of(const char *pid)
+/* The text of /proc/PID/NAME; "" when there is none. */
+static void read_proc(const char *pid, const char *name, char text[PROC_MAX])
 {
 	char path[64];
-	char line[1024] = "";
-	unsigned long user = 0;
-	unsigned long system = 0;
 
-	(void)snprintf(path, sizeof path, "/proc/%s/stat", pid);
+	text[0] = '\0';
+	(void)snprintf(path, sizeof path, "/proc/%s/%s", pid, name);
 	FILE *file = fopen(path, "re");
 	if (!file)
-		return 0;
-	const char *rest = fgets(line, sizeof line, file) ? strrchr(line, ')') : NULL;
+		return;
+	if (!fgets(text, PROC_MAX, file))
+		text[0] = '\0';
 	(void)fclose(file); /* only read */
-	if (!rest || sscanf(rest, ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user,
-			    &system) != 2)
-		return 0;
-	return (double)(user + system) / (double)sysconf(_SC_CLK_TCK);
 }
 
-static unsigned long rss_kib_of(const char *pid)
+/* The number behind `skip` words of a text; 0 when it is not so long. */
+static double word(const char *text, unsigned skip)
 {
-	char path[64];
-	unsigned long pages = 0;
+	for (; text && skip > 0; skip--)
+		text = strchr(text + 1, ' ');
+	return text ? strtod(text, NULL) : 0;
+}
 
-	(void)snprintf(path, sizeof path, "/proc/%s/statm", pid);
-	FILE *file = fopen(path, "re");
-	if (!file)
-		return 0;
-	if (fscanf(file, "%*u %lu", &pages) != 1)
-		pages = 0;
-	(void)fclose(file); /* only read */
-	return pages * (unsigned long)sysconf(_SC_PAGESIZE) / 1024;
+/* User and system seconds of a process; 0 when there is none. */
+static double cpu_of(const char *pid)
+{
+	char text[PROC_MAX];
+
+	read_proc(pid, "stat", text);
+	const char *behind_name =
+		strrchr(text, ')'); /* utime, stime: words 14, 15; the name is 2 */
+	return (word(behind_name, 12) + word(behind_name, 13)) / (double)sysconf(_SC_CLK_TCK);
+}
+
+static double rss_kib_of(const char *pid)
+{
+	char text[PROC_MAX];
+
+	read_proc(pid, "statm", text);
+	return word(text, 1) * (double)sysconf(_SC_PAGESIZE) / 1024;
 }
 
 static void run(struct load *load, double seconds, const char *pid)
@@ -243,7 +251,7 @@ static void run(struct load *load, double seconds, const char *pid)
 			cpu = cpu_of(pid);
 		} else if (began > 0 && time >= began + seconds) {
 			double commands = (double)(load->commands - before);
-			printf("%u streams: %.0f commands/s, %.2f us CPU each, %lu KiB RSS\n",
+			printf("%u streams: %.0f commands/s, %.2f us CPU each, %.0f KiB RSS\n",
 			       load->stream_count, commands / (time - began),
 			       (cpu_of(pid) - cpu) * 1e6 / commands, rss_kib_of(pid));
 			load->is_over = true;

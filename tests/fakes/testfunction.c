@@ -25,7 +25,7 @@ typedef Google__Protobuf__Any Any;
 /* A test that asks for more has a mistake in it. */
 #define EMIT_MAX 10000
 #define PADDING_MAX (64 * 1024 * 1024)
-#define MESSAGE_BYTES_MAX (256 * 1024 * 1024)
+#define MESSAGE_BYTES_MAX ((size_t)256 * 1024 * 1024)
 #define TEXT_MAX 256
 
 /* Delayed commands hold a thread each. */
@@ -163,7 +163,7 @@ static int wrap_events(struct headgate_context *context, const Request *request,
 	Any *any = headgate_alloc(context, 1, sizeof *any);
 	Happened event;
 
-	reply->events = headgate_alloc(context, count, sizeof *reply->events);
+	reply->events = headgate_alloc(context, count, sizeof(Any *));
 	if (!any || !reply->events || fill_event(context, request, &event) ||
 	    wrap(context, &event.base, "type.googleapis.com/headgate.test.Happened", any))
 		return -1;

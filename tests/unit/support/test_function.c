@@ -14,7 +14,7 @@
 
 #define SERVICE "headgate.test.Entity"
 #define PARALLEL_STREAMS 1000
-#define BIG (11 * 1024 * 1024)
+#define BIG ((size_t)11 * 1024 * 1024)
 
 typedef Headgate__Test__Request Request;
 typedef Headgate__Test__Response Response;
@@ -440,7 +440,7 @@ static void test_large_messages(void **state)
 		init[prefix++] = (unsigned char)((BIG >> (7 * i) & 0x7f) | (i < 3 ? 0x80 : 0));
 	client_stream_open(&world.client, PATH_HANDLE, &stream);
 	client_stream_send(&stream, init, prefix + BIG, false);
-	request.reply_bytes = BIG;
+	request.reply_bytes = (int32_t)BIG;
 	for (int64_t id = 1; id <= 3; id++) {
 		send_command(&stream, id, &request);
 		assert_int_equal(receive_count(&stream, id, 0), 0);
@@ -516,6 +516,18 @@ static void test_stop_with_open_streams(void **state)
 	(void)pthread_mutex_destroy(&world.fixture.lock); /* not locked any more */
 }
 
+static void test_stop_before_run(void **state)
+{
+	struct fixture fixture = {.lock = PTHREAD_MUTEX_INITIALIZER};
+	struct headgate_entity entity;
+
+	(void)state;
+	assert_int_equal(make(&fixture, &entity, "127.0.0.1:0", 2, NULL), 0);
+	headgate_function_stop(fixture.function);
+	assert_int_equal(headgate_function_run(fixture.function, NULL), 0);
+	headgate_function_free(fixture.function);
+}
+
 static void test_port_in_use(void **state)
 {
 	struct world world;
@@ -572,6 +584,7 @@ int main(void)
 		cmocka_unit_test(test_parallel_streams),
 		cmocka_unit_test(test_parallel_streams_on_four_threads),
 		cmocka_unit_test(test_stop_with_open_streams),
+		cmocka_unit_test(test_stop_before_run),
 		cmocka_unit_test(test_port_in_use),
 		cmocka_unit_test(test_free_without_run),
 	};
