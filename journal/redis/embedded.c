@@ -42,6 +42,7 @@ struct embedded {
 	int log_fd;
 	struct process *process;
 	struct timer timer; /* next try for the lock, or next start */
+	uint64_t lock_wait_ms;
 	uint64_t lock_deadline_ns;
 	uint64_t started_ns;
 	off_t log_start; /* where in redis.log the present child began */
@@ -289,8 +290,8 @@ static enum status open_first(struct embedded *e, struct error *err)
 	if (is_taken)
 		return start(e, err);
 	LOG(WARN, JOURNAL_CHILD, LOG_STR("state", "waiting for the lock of another process"),
-	    LOG_STR("directory", e->directory), LOG_UINT("wait_ms", LOCK_WAIT_MS));
-	e->lock_deadline_ns = clock_deadline(loop_now_ns(e->loop), LOCK_WAIT_MS * NS_PER_MS);
+	    LOG_STR("directory", e->directory), LOG_UINT("wait_ms", e->lock_wait_ms));
+	e->lock_deadline_ns = clock_deadline(loop_now_ns(e->loop), e->lock_wait_ms * NS_PER_MS);
 	timer_start_in(&e->timer, LOCK_POLL_MS);
 	return ST_OK;
 }
@@ -322,6 +323,7 @@ enum status embedded_open(struct loop *loop, const struct embedded_params *param
 	e->lock_fd = -1;
 	e->log_fd = -1;
 	e->backoff_ms = RESTART_MIN_MS;
+	e->lock_wait_ms = params->lock_wait_ms ? params->lock_wait_ms : LOCK_WAIT_MS;
 	timer_init(&e->timer, loop, on_timer, e);
 	st = open_files(e, err);
 	if (st == ST_OK)

@@ -2,6 +2,7 @@
 #define HEADGATE_JOURNAL_REDIS_EMBEDDED_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "src/base/status.h"
 
@@ -17,6 +18,7 @@ struct embedded_params {
 	const char *directory;	/* made with mode 0700 when missing; copied */
 	const char *program;	/* redis-server; copied */
 	const char *durability; /* "always", "everysec" or "memory"; copied */
+	uint64_t lock_wait_ms;	/* how long a held lock is waited for; 0: 10 s */
 };
 
 struct embedded_ops {

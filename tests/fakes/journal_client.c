@@ -30,14 +30,18 @@ static void on_state(void *data)
 	client->state_changes++;
 }
 
+enum status journal_client_loop(struct journal_client *client, struct error *err)
+{
+	memset(client, 0, sizeof(*client));
+	return loop_new(&client->loop, err);
+}
+
 enum status journal_client_open(struct journal_client *client, const char *url,
 				const struct redis_journal_params *params, struct error *err)
 {
 	struct redis_journal_params all = params ? *params : journal_client_params();
-	enum status st;
+	enum status st = client->loop ? ST_OK : journal_client_loop(client, err);
 
-	memset(client, 0, sizeof(*client));
-	st = loop_new(&client->loop, err);
 	if (st != ST_OK)
 		return st;
 	client->metrics = metrics_new();
@@ -51,6 +55,8 @@ enum status journal_client_open(struct journal_client *client, const char *url,
 void journal_client_close(struct journal_client *client)
 {
 	journal_close(client->journal);
+	if (!client->loop)
+		return;
 	metrics_free(client->metrics);
 	loop_free(client->loop);
 	memset(client, 0, sizeof(*client));
@@ -82,6 +88,13 @@ static bool has_reason(void *data)
 static bool is_set(void *data)
 {
 	return *(const bool *)data;
+}
+
+bool journal_client_is_ready(const struct journal_client *client)
+{
+	const char *reason;
+
+	return journal_is_ready(client->journal, &reason);
 }
 
 bool journal_client_wait(struct journal_client *client, bool is_ready)

@@ -21,13 +21,18 @@ struct journal_client {
 	unsigned state_changes;
 };
 
-/* Opens it; NULL params: quick timeouts for tests. url and namespace "ns" are filled in. */
+/* Makes the loop only, for what must be on it before. */
+enum status journal_client_loop(struct journal_client *client, struct error *err);
+
+/* Opens it, with the loop if there is none; NULL params: quick timeouts for tests. url and
+ * namespace "ns" are filled in. */
 enum status journal_client_open(struct journal_client *client, const char *url,
 				const struct redis_journal_params *params, struct error *err);
 /* Short: 200 ms timeout, 5..20 ms backoff. */
 struct redis_journal_params journal_client_params(void);
 void journal_client_close(struct journal_client *client);
 
+bool journal_client_is_ready(const struct journal_client *client);
 /* Runs the loop until the journal is ready (or not any more); false after 15 s. */
 bool journal_client_wait(struct journal_client *client, bool is_ready);
 /* Runs the loop until the reason for not being ready contains text; false after 15 s. */

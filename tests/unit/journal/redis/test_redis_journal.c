@@ -100,6 +100,7 @@ static struct journal_head append_many(const struct journal_head *expected, size
 			       (unsigned long long)(expected->sequence + i + 1));
 		events[i] = (struct journal_any){SPAN_LIT("T"), span_from_str(texts[i])};
 	}
+	journal_answer_fini(&answer);
 	memset(&answer, 0, sizeof(answer));
 	answer.request = journal_append(client.journal, &append, clock_mono_ns() + 5 * NS_PER_S,
 					journal_client_on_append, &answer);
@@ -412,7 +413,7 @@ static void another_layout_is_not_touched(void **state)
 /* Data whose meta key is gone must not get a new one. */
 static void data_without_meta(void **state)
 {
-	struct journal_client other;
+	struct journal_client other = {0};
 	struct redis_journal_params params = journal_client_params();
 	struct error err;
 
