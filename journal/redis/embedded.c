@@ -7,8 +7,10 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "journal/journal.h"
 #include "src/base/clock.h"
 #include "src/base/error.h"
 #include "src/base/log.h"
@@ -30,6 +32,8 @@
 #define LOG_BYTES_MAX ((off_t)4 * 1024 * 1024)
 #define LOG_TAIL_BYTES 4096
 #define REASON_MAX 256
+/* With less than two of the largest appends free, a failed write means a full disk. */
+#define FULL_DISK_BYTES ((uint64_t)2 * JOURNAL_APPEND_BYTES_MAX)
 
 struct embedded {
 	struct loop *loop;
@@ -132,6 +136,19 @@ static void last_words(const struct embedded *e, char *text, size_t size)
 	(void)snprintf(text, size, "%.*s", SPAN_FMT(span_head(best, size - 1)));
 }
 
+/* redis.log is on the same disk: it may have kept nothing of the cause. */
+static bool is_disk_full(const struct embedded *e, const char *words)
+{
+	struct statvfs disk;
+
+	if (strstr(words, "No space left on device"))
+		return true;
+	if (words[0] && !strstr(words, "AOF write error") && !strstr(words, "Short write"))
+		return false;
+	return fstatvfs(e->lock_fd, &disk) == 0 &&
+	       (uint64_t)disk.f_bavail * disk.f_frsize < FULL_DISK_BYTES;
+}
+
 static void give_up(struct embedded *e, const struct error *why)
 {
 	e->is_fatal = true;
@@ -156,10 +173,10 @@ static void on_exit(void *data, int exit_code, int term_signal)
 	last_words(e, words, sizeof(words));
 	if (loop_now_ns(e->loop) - e->started_ns > RESTART_STABLE_MS * NS_PER_MS)
 		e->backoff_ms = RESTART_MIN_MS;
-	if (strstr(words, "No space left on device"))
+	if (!term_signal && is_disk_full(e, words))
 		(void)error_set(&why, ST_UNAVAILABLE,
-				"the disk is full: redis-server in %s says \"%s\"", e->directory,
-				words);
+				"the disk is full: redis-server in %s left (%s)", e->directory,
+				words[0] ? words : "its log is full too");
 	else if (term_signal)
 		(void)error_set(&why, ST_UNAVAILABLE,
 				"redis-server was ended by signal %d and is started again",
