@@ -22,49 +22,63 @@ static enum status malformed(const struct http_rule *rule, struct error *err)
 }
 
 static enum status print(const struct http_rule *rule, struct span wire,
-			 const struct json_print_options *options, struct buf *scratch,
+			 const struct json_print_options *options, struct buf *out,
 			 struct transcode_reply *reply, struct error *err)
 {
-	size_t start = buf_len(scratch);
+	size_t start = buf_len(out);
 	enum status status =
 		rule->response_field
-			? json_field_from_wire(rule->response_field, wire, options, scratch, err)
-			: json_from_wire(rule->method->output, wire, options, scratch, err);
+			? json_field_from_wire(rule->response_field, wire, options, out, err)
+			: json_from_wire(rule->method->output, wire, options, out, err);
 
 	if (status == ST_RESOURCE_EXHAUSTED)
 		return status;
 	if (status)
 		return err ? bad_reply(rule, err) : ST_INTERNAL;
 	reply->content_type = SPAN_LIT("application/json");
-	reply->body = span_skip(buf_span(scratch), start);
+	reply->body = span_skip(buf_span(out), start);
 	return ST_OK;
 }
 
-/* A field of the HttpBody: the last one counts. False on malformed bytes. */
-static bool find_bytes(struct span wire, uint32_t number, struct span *ret_bytes)
+/* Reads the fields of an HttpBody; the last of each counts. False on malformed bytes. */
+static bool read_http_body(struct span wire, struct transcode_reply *reply)
 {
 	struct wire_reader reader;
 	struct wire_field record;
 
-	*ret_bytes = SPAN_EMPTY;
 	wire_reader_init(&reader, wire);
-	while (wire_next(&reader, &record))
-		if (record.number == number && record.type == WIRE_BYTES)
-			*ret_bytes = record.bytes;
+	while (wire_next(&reader, &record)) {
+		if (record.type != WIRE_BYTES)
+			continue;
+		if (record.number == HTTP_BODY_CONTENT_TYPE)
+			reply->content_type = record.bytes;
+		else if (record.number == HTTP_BODY_DATA)
+			reply->body = record.bytes;
+	}
 	return !reader.is_bad;
 }
 
-static enum status unwrap(const struct http_rule *rule, struct span wire, struct buf *scratch,
+/* Finds the HttpBody: the reply itself, or its field, whose parts are read one after another. */
+static bool find_http_body(const struct http_rule *rule, struct span wire,
+			   struct transcode_reply *reply)
+{
+	struct wire_reader reader;
+	struct wire_field record;
+
+	if (!rule->response_field)
+		return read_http_body(wire, reply);
+	wire_reader_init(&reader, wire);
+	while (wire_next(&reader, &record))
+		if (record.number == rule->response_field->number && record.type == WIRE_BYTES &&
+		    !read_http_body(record.bytes, reply))
+			return false;
+	return !reader.is_bad;
+}
+
+static enum status unwrap(const struct http_rule *rule, struct span wire,
 			  struct transcode_reply *reply, struct error *err)
 {
-	struct span body = wire;
-	bool is_present;
-
-	if (rule->response_field &&
-	    !wire_merge_bytes(wire, rule->response_field->number, scratch, &body, &is_present))
-		return malformed(rule, err);
-	if (!find_bytes(body, HTTP_BODY_CONTENT_TYPE, &reply->content_type) ||
-	    !find_bytes(body, HTTP_BODY_DATA, &reply->body))
+	if (!find_http_body(rule, wire, reply))
 		return malformed(rule, err);
 	if (reply->content_type.len == 0)
 		reply->content_type = SPAN_LIT("application/octet-stream");
@@ -78,12 +92,13 @@ static enum status unwrap(const struct http_rule *rule, struct span wire, struct
 }
 
 enum status transcode_out(const struct http_rule *rule, struct span wire,
-			  const struct schema *schema, const struct transcode_options *options,
-			  struct buf *scratch, struct transcode_reply *ret_reply, struct error *err)
+			  const struct transcode_printer *printer, struct buf *out,
+			  struct transcode_reply *ret_reply, struct error *err)
 {
+	const struct transcode_options *options = printer->options;
 	struct transcode_reply reply = {0};
 	struct json_print_options print_options = {
-		.schema = schema,
+		.schema = printer->schema,
 		.always_print_primitive_fields = options->always_print_primitive_fields,
 		.always_print_enums_as_ints = options->always_print_enums_as_ints,
 		.preserve_proto_field_names = options->preserve_proto_field_names,
@@ -91,8 +106,8 @@ enum status transcode_out(const struct http_rule *rule, struct span wire,
 		.add_whitespace = options->add_whitespace,
 	};
 	enum status status = rule->is_raw_response
-				     ? unwrap(rule, wire, scratch, &reply, err)
-				     : print(rule, wire, &print_options, scratch, &reply, err);
+				     ? unwrap(rule, wire, &reply, err)
+				     : print(rule, wire, &print_options, out, &reply, err);
 
 	if (!status)
 		*ret_reply = reply;

@@ -11,21 +11,26 @@
 #include "src/base/error.h"
 #include "src/base/span.h"
 
+/* What printing needs besides the rule; all borrowed. */
+struct transcode_printer {
+	const struct schema *schema; /* resolves Any */
+	const struct transcode_options *options;
+};
+
 /* One reply message on its way to an HTTP body. */
 struct transcode_reply {
 	struct span content_type; /* "application/json", or what an HttpBody says */
-	struct span body;	  /* borrowed from wire or scratch */
+	struct span body;	  /* borrowed: raw from wire, JSON from out */
 	bool is_raw;		  /* bytes of an HttpBody, not JSON */
 };
 
 /* The body of one reply message, for a stream one element of it: JSON of the message or of the
- * response_body field (any kind), or the bytes of a google.api.HttpBody. JSON is appended to
- * scratch. ST_INTERNAL: the function sent what is no message of the type, or a value without JSON
- * form (err->field), or a content type that is no header value; ST_RESOURCE_EXHAUSTED: scratch is
+ * response_body field (any kind), appended to out; or the bytes of a google.api.HttpBody, which
+ * stay in wire. ST_INTERNAL: the function sent what is no message of the type, or a value without
+ * JSON form (err->field), or a content type that is no header value; ST_RESOURCE_EXHAUSTED: out is
  * full. */
 MUST_CHECK enum status transcode_out(const struct http_rule *rule, struct span wire,
-				     const struct schema *schema,
-				     const struct transcode_options *options, struct buf *scratch,
+				     const struct transcode_printer *printer, struct buf *out,
 				     struct transcode_reply *ret_reply, struct error *err);
 
 #endif

@@ -208,6 +208,8 @@ static enum status json_exchange_send(struct exchange *exchange, struct span mes
 {
 	struct json_exchange *self = json_exchange_of(exchange);
 	struct error *err = &self->reply_error;
+	struct transcode_printer printer = {self->routes->api->schema,
+					    &self->base.front->transcode};
 	struct transcode_reply reply;
 
 	if (self->has_reply) {
@@ -216,8 +218,7 @@ static enum status json_exchange_send(struct exchange *exchange, struct span mes
 	}
 	self->has_reply = true;
 	/* What cannot be shown is told when the call finishes. */
-	if (transcode_out(self->rule, message, self->routes->api->schema,
-			  &self->base.front->transcode, &self->reply, &reply, err))
+	if (transcode_out(self->rule, message, &printer, &self->reply, &reply, err))
 		return ST_OK;
 	self->reply_type = arena_span(&self->arena, reply.content_type);
 	if (reply.is_raw) {

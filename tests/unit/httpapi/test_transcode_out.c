@@ -19,6 +19,8 @@ struct fixture {
 	struct buf scratch;
 };
 
+#define PRINTER(f, settings) (&(struct transcode_printer){(f)->schema, (settings)})
+
 static int set_up(void **state)
 {
 	struct fixture *f = mem_new(struct fixture);
@@ -123,7 +125,7 @@ static void replies_are_printed(void **state)
 		reply_from_json(f, rule, rows[i].reply);
 		buf_reset(&f->scratch);
 		(void)buf_append_str(&f->scratch, "["); /* what was there stays */
-		if (transcode_out(rule, buf_span(&f->wire), f->schema, &options, &f->scratch,
+		if (transcode_out(rule, buf_span(&f->wire), PRINTER(f, &options), &f->scratch,
 				  &reply, &err))
 			fail_msg("row \"%s\": %s", rows[i].name, err.message);
 		UNIT_ROW_SPAN(rows[i].name, reply.body, rows[i].want);
@@ -159,8 +161,9 @@ static void options_reach_the_printer(void **state)
 		struct error err = {0};
 
 		buf_reset(&f->scratch);
-		assert_int_equal(transcode_out(rule, buf_span(&f->wire), f->schema,
-					       &rows[i].options, &f->scratch, &reply, &err),
+		assert_int_equal(transcode_out(rule, buf_span(&f->wire),
+					       PRINTER(f, &rows[i].options), &f->scratch, &reply,
+					       &err),
 				 ST_OK);
 		UNIT_ROW_SPAN(rows[i].name, reply.body, rows[i].want);
 	}
@@ -199,7 +202,7 @@ static void raw_replies_are_not_looked_at(void **state)
 
 		reply_from_json(f, rule, rows[i].reply);
 		buf_reset(&f->scratch);
-		status = transcode_out(rule, buf_span(&f->wire), f->schema, &options, &f->scratch,
+		status = transcode_out(rule, buf_span(&f->wire), PRINTER(f, &options), &f->scratch,
 				       &reply, &err);
 		if (!rows[i].type) {
 			UNIT_ROW(rows[i].name, status == ST_INTERNAL);
@@ -243,9 +246,9 @@ static void bad_replies_are_internal(void **state)
 		struct transcode_reply reply;
 		struct error err = {0};
 
-		UNIT_ROW(rows[i].name,
-			 transcode_out(rule_of(f, rows[i].request), rows[i].wire, f->schema,
-				       &options, &f->scratch, &reply, &err) == ST_INTERNAL);
+		UNIT_ROW(rows[i].name, transcode_out(rule_of(f, rows[i].request), rows[i].wire,
+						     PRINTER(f, &options), &f->scratch, &reply,
+						     &err) == ST_INTERNAL);
 		UNIT_ROW(rows[i].name, err.status == ST_INTERNAL);
 		UNIT_ROW(rows[i].name,
 			 strncmp(err.message, "the reply of hg.test.Things.", 28) == 0);
@@ -262,7 +265,7 @@ static void a_full_buffer_is_told_apart(void **state)
 
 	buf_fini(&f->scratch);
 	buf_init(&f->scratch, 20);
-	assert_int_equal(transcode_out(rule_of(f, R), SPAN_EMPTY, f->schema, &options, &f->scratch,
+	assert_int_equal(transcode_out(rule_of(f, R), SPAN_EMPTY, PRINTER(f, &options), &f->scratch,
 				       &reply, &err),
 			 ST_RESOURCE_EXHAUSTED);
 }
