@@ -1,5 +1,6 @@
 #include "src/h2/h2.h"
 
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -611,6 +612,46 @@ static void many_headers_pass(void **state)
 	assert_string_equal(f->call.log, "htec");
 }
 
+static bool all_are_open(void *data)
+{
+	return ((struct fixture *)data)->fake.requests == 5000;
+}
+
+/* Entity streams are open for as long as their entities are active: they must cost next to nothing.
+ */
+static void idle_streams_and_connections_are_small(void **state)
+{
+	enum { COUNT = 5000 };
+	static struct call calls[COUNT];
+	struct fixture *f = *state;
+	struct mallinfo2 before, connected, open;
+
+	f->fake.limits.max_concurrent_streams = COUNT;
+	connect_client(f); /* the loop's own buffers are there once */
+	h2_session_close(f->session);
+	run(f, is_zero, &f->fake.session_count);
+	before = mallinfo2();
+	if (before.uordblks == 0)
+		skip(); /* a sanitizer's allocator does not count */
+	connect_client(f);
+	run_for_ms(f, 5);
+	connected = mallinfo2();
+	/* 16 KiB of it is the library's frame buffer, of which an idle connection touches little.
+	 */
+	assert_true(connected.uordblks - before.uordblks < (size_t)2 * 26000);
+	for (size_t i = 0; i < COUNT; i++)
+		assert_int_equal(request(f, &calls[i], "/hold", false), ST_OK);
+	run(f, all_are_open, f);
+	run(f, is_head_there, &calls[COUNT - 1]);
+	run_for_ms(f, 5);
+	open = mallinfo2();
+	print_message("# %zu bytes per connection end, %zu per idle stream end\n",
+		      (connected.uordblks - before.uordblks) / 2,
+		      (open.uordblks - connected.uordblks) / COUNT / 2);
+	/* Both ends, and the fake's own record. */
+	assert_true((open.uordblks - connected.uordblks) / COUNT < 2 * 1200);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -634,6 +675,7 @@ int main(void)
 		TEST(connect_failures_are_told),
 		TEST(free_is_safe_inside_callbacks),
 		TEST(many_headers_pass),
+		TEST(idle_streams_and_connections_are_small),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
