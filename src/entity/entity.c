@@ -1,0 +1,727 @@
+#include "src/entity/entity.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "proto/schema.h"
+#include "src/base/clock.h"
+#include "src/base/error.h"
+#include "src/base/hash.h"
+#include "src/base/log.h"
+#include "src/base/mem.h"
+#include "src/base/metrics.h"
+#include "src/grpc/grpc_call.h"
+#include "src/userfn/api.h"
+#include "src/userfn/userfn.h"
+
+/* The shell of one machine. Callbacks of the stream, the journal and the timers become events; the
+ * actions of each step are done in order. What to do when is decided in entity_fsm.c alone.
+ *
+ * The machine sets its timer with every command; the real timer is moved only when it would fire
+ * too late, and looks again when it fires early: so the busy path does not touch the timer heap. */
+
+/* What a function may send in one message; the transport refuses more. Spec: ruling R5. */
+#define MESSAGE_BYTES_MAX ((size_t)12 * 1024 * 1024)
+
+/* Causes in logs and reports. */
+#define DETAIL_MAX 512
+
+#define TEXT_QUEUE_DEADLINE "The command waited too long in the entity's queue"
+#define TEXT_TOO_MANY_EVENTS "The reply has more events than the journal takes at once"
+
+static void entity_destroy(struct entity *entity);
+
+/* ---- stream --------------------------------------------------------------------------------- */
+
+static void count_stream(struct entity *entity, bool is_open)
+{
+	int64_t step = is_open ? 1 : -1;
+
+	if (entity->is_stream_counted == is_open)
+		return;
+	entity->is_stream_counted = is_open;
+	if (!entity->table->metrics)
+		return;
+	metrics_set(entity->table->streams, metrics_value(entity->table->streams) + step);
+	metrics_set(entity->type->active, metrics_value(entity->type->active) + step);
+}
+
+static void on_open(void *data)
+{
+	struct entity *entity = data;
+	struct entity_table *table = entity->table;
+	struct entity_event event = {.type = ENTITY_EV_STREAM_OPEN};
+
+	event.is_generation_0_1 = entity->service->api->generation == API_0_1;
+	count_stream(entity, true);
+	entity_run(entity, &event);
+	entity_table_deliver(table);
+}
+
+static void on_message(void *data, struct span message)
+{
+	struct entity *entity = data;
+	struct entity_table *table = entity->table;
+	struct entity_event event = {.type = ENTITY_EV_GARBAGE};
+	struct entity_holder *holder = entity_holder_new(table);
+	char detail[DETAIL_MAX] = "";
+
+	BUG_ON(entity->reply);
+	entity->reply = holder;
+	if (buf_append(&holder->bytes, message))
+		entity_out_parse(buf_span(&holder->bytes), &holder->out);
+	else
+		holder->out.kind = ENTITY_OUT_GARBAGE;
+	event.command_id = holder->out.command_id;
+	if (holder->out.kind == ENTITY_OUT_REPLY) {
+		event.type = ENTITY_EV_REPLY;
+		event.event_count = holder->out.event_count;
+		event.is_restart = holder->out.action == ENTITY_FAILURE && holder->out.is_restart;
+	} else if (holder->out.kind == ENTITY_OUT_FAILURE) {
+		event.type = ENTITY_EV_FAILURE;
+		(void)snprintf(detail, sizeof(detail), "%.*s",
+			       SPAN_FMT(span_head(holder->out.description, DETAIL_MAX)));
+	}
+	event.text = detail;
+	entity_run(entity, &event);
+	entity_table_deliver(table);
+}
+
+static void on_stream_drained(void *data)
+{
+	struct entity *entity = data;
+	struct entity_table *table = entity->table;
+
+	entity_run_type(entity, ENTITY_EV_STREAM_DRAINED);
+	entity_table_deliver(table);
+}
+
+static void on_status(void *data, const struct grpc_status *status)
+{
+	struct entity *entity = data;
+	struct entity_table *table = entity->table;
+	struct entity_event event = {.type = ENTITY_EV_STREAM_ERROR};
+	char text[DETAIL_MAX];
+
+	count_stream(entity, false);
+	if (entity->fsm.state == ENTITY_CONNECTING) {
+		/* never opened: the caller may try again, unless it is about limits */
+		event.code = status->code == ST_RESOURCE_EXHAUSTED ? status->code : ST_UNAVAILABLE;
+		(void)snprintf(text, sizeof(text), "The user function is not reachable: %.*s",
+			       SPAN_FMT(span_head(status->message, DETAIL_MAX)));
+	} else {
+		event.type = status->code == ST_OK ? ENTITY_EV_STREAM_END : ENTITY_EV_STREAM_ERROR;
+		event.code = status->code;
+		(void)snprintf(text, sizeof(text), "%s %.*s", status_name(status->code),
+			       SPAN_FMT(span_head(status->message, DETAIL_MAX)));
+	}
+	event.text = text;
+	entity_run(entity, &event);
+	entity_table_deliver(table);
+}
+
+static const struct entity_stream_ops stream_ops = {
+	.on_open = on_open,
+	.on_message = on_message,
+	.on_drained = on_stream_drained,
+	.on_status = on_status,
+};
+
+/* ---- journal -------------------------------------------------------------------------------- */
+
+static struct journal_key journal_key_of(const struct entity *entity)
+{
+	return (struct journal_key){
+		.type = span_head(entity->node.key, entity->type_len),
+		.id = entity_id(entity),
+	};
+}
+
+/* What the machine's next SEND action sends; borrowed from the journal's callback. */
+struct page {
+	const struct journal_any *snapshot;
+	uint64_t snapshot_sequence;
+	const struct journal_event *events;
+	size_t count;
+};
+
+static void run_page(struct entity *entity, const struct entity_event *event,
+		     const struct page *page);
+
+static void on_head(void *data, const struct journal_head *head, uint64_t snapshot_sequence,
+		    const struct journal_any *snapshot)
+{
+	struct entity *entity = data;
+	struct entity_table *table = entity->table;
+	struct page page = {.snapshot = snapshot, .snapshot_sequence = snapshot_sequence};
+	struct entity_event event = {
+		.type = ENTITY_EV_LOAD_HEAD,
+		.head = *head,
+		.snapshot_sequence = snapshot ? snapshot_sequence : 0,
+	};
+
+	if (snapshot && entity->type->snapshots)
+		metrics_add(entity->type->snapshots, 1);
+	run_page(entity, &event, &page);
+	entity_table_deliver(table);
+}
+
+static void on_events(void *data, const struct journal_event *events, size_t count)
+{
+	struct entity *entity = data;
+	struct entity_table *table = entity->table;
+	struct page page = {.events = events, .count = count};
+	struct entity_event event = {
+		.type = ENTITY_EV_LOAD_PAGE,
+		.first_sequence = count ? events[0].sequence : 0,
+		.event_count = count,
+	};
+
+	if (entity->type->replayed)
+		metrics_add(entity->type->replayed, count);
+	run_page(entity, &event, &page);
+	entity_table_deliver(table);
+}
+
+static void on_loaded(void *data, enum journal_result result, const struct error *error)
+{
+	struct entity *entity = data;
+	struct entity_table *table = entity->table;
+	struct entity_event event = {.type = ENTITY_EV_LOAD_DONE};
+	char text[DETAIL_MAX];
+
+	entity->load = NULL;
+	if (result == JOURNAL_ERASED) {
+		event.type = ENTITY_EV_LOAD_ERASED;
+	} else if (result != JOURNAL_OK) {
+		event.type = ENTITY_EV_LOAD_ERROR;
+		event.code = error && error->status ? error->status : ST_UNAVAILABLE;
+		(void)snprintf(text, sizeof(text), "Error recovering event log: %.480s",
+			       error ? error->message : "");
+		event.text = text;
+	} else if (entity->type->activations) {
+		metrics_add(entity->type->activations, 1);
+	}
+	entity_run(entity, &event);
+	entity_table_deliver(table);
+}
+
+static const struct journal_load_ops load_ops = {
+	.on_head = on_head,
+	.on_events = on_events,
+	.on_done = on_loaded,
+};
+
+static enum entity_event_type append_event(const struct journal_append_result *result)
+{
+	switch (result->result) {
+	case JOURNAL_OK:
+		return ENTITY_EV_APPEND_OK;
+	case JOURNAL_DUP:
+		return result->is_mine ? ENTITY_EV_APPEND_DUP_MINE : ENTITY_EV_APPEND_DUP_OTHER;
+	case JOURNAL_CONFLICT:
+		return ENTITY_EV_APPEND_CONFLICT;
+	case JOURNAL_ERASED:
+		return ENTITY_EV_APPEND_ERASED;
+	case JOURNAL_ERROR:
+		break;
+	}
+	return result->is_outcome_unknown ? ENTITY_EV_APPEND_UNKNOWN : ENTITY_EV_APPEND_ERROR;
+}
+
+static void on_appended(void *data, const struct journal_append_result *result)
+{
+	struct entity *entity = data;
+	struct entity_table *table = entity->table;
+	struct entity_event event = {.type = append_event(result), .head = result->head};
+	char text[DETAIL_MAX];
+
+	entity->request = NULL;
+	event.tag = entity->tag;
+	if (result->result == JOURNAL_ERROR) {
+		const struct error *error = result->error;
+
+		event.code = result->is_outcome_unknown || !error || !error->status ? ST_UNAVAILABLE
+										    : error->status;
+		(void)snprintf(text, sizeof(text), "%s%.400s",
+			       result->is_outcome_unknown
+				       ? "It is not known whether the command took effect: "
+				       : "The events could not be stored: ",
+			       error ? error->message : "");
+		event.text = text;
+	}
+	entity_run(entity, &event);
+	entity_table_deliver(table);
+}
+
+static void on_verified(void *data, enum journal_result result, const struct error *error)
+{
+	struct entity *entity = data;
+	struct entity_table *table = entity->table;
+	struct entity_event event = {.type = ENTITY_EV_VERIFY_ERROR, .code = ST_UNAVAILABLE};
+	char text[DETAIL_MAX];
+
+	entity->request = NULL;
+	if (result == JOURNAL_OK)
+		event.type = ENTITY_EV_VERIFY_OK;
+	else if (result == JOURNAL_CONFLICT)
+		event.type = ENTITY_EV_VERIFY_CONFLICT;
+	else if (result == JOURNAL_ERASED)
+		event.type = ENTITY_EV_VERIFY_ERASED;
+	else if (error && error->status)
+		event.code = error->status;
+	(void)snprintf(text, sizeof(text), "The reply could not be verified: %.400s",
+		       error ? error->message : "");
+	event.text = text;
+	entity_run(entity, &event);
+	entity_table_deliver(table);
+}
+
+/* ---- timers --------------------------------------------------------------------------------- */
+
+static void on_timer(void *data)
+{
+	struct entity *entity = data;
+	struct entity_table *table = entity->table;
+
+	if (entity->due_ns > loop_now_ns(table->loop)) {
+		timer_start(&entity->timer, entity->due_ns); /* never: stays unset */
+		return;
+	}
+	entity->due_ns = DEADLINE_NEVER;
+	entity_run_type(entity, ENTITY_EV_TIMEOUT);
+	entity_table_deliver(table);
+}
+
+static void set_timer(struct entity *entity, const struct entity_act *act)
+{
+	uint64_t wait_ms = act->wait_ms;
+	uint64_t random;
+
+	if (act->timer == ENTITY_TIMER_NONE) {
+		entity->due_ns = DEADLINE_NEVER;
+		return;
+	}
+	if (act->jitter_ms) {
+		hash_random(&random, sizeof(random));
+		wait_ms += random % (act->jitter_ms + 1);
+	}
+	entity->due_ns = clock_deadline(loop_now_ns(entity->table->loop), wait_ms * NS_PER_MS);
+	if (!timer_is_set(&entity->timer) || entity->timer.deadline_ns > entity->due_ns)
+		timer_start(&entity->timer, entity->due_ns);
+}
+
+static void on_queue_timer(void *data)
+{
+	struct entity *entity = data;
+	struct entity_table *table = entity->table;
+	uint64_t now = loop_now_ns(table->loop);
+
+	list_for_each_safe (node, &entity->queue) {
+		struct entity_ticket *ticket = list_entry(node, struct entity_ticket, node);
+		struct entity_event event = {.type = ENTITY_EV_UNQUEUED};
+
+		if (ticket->deadline_ns > now)
+			continue;
+		event.is_head = entity->queue.next == node;
+		entity_ticket_fail(ticket, ST_DEADLINE_EXCEEDED, TEXT_QUEUE_DEADLINE, false);
+		entity_run(entity, &event);
+	}
+	entity_watch_queue(entity);
+	entity_table_deliver(table);
+}
+
+void entity_watch_queue(struct entity *entity)
+{
+	uint64_t first = DEADLINE_NEVER;
+
+	list_for_each (node, &entity->queue) {
+		struct entity_ticket *ticket = list_entry(node, struct entity_ticket, node);
+
+		if (ticket->deadline_ns < first)
+			first = ticket->deadline_ns;
+	}
+	if (first == DEADLINE_NEVER)
+		return; /* a timer that is set may fire for nothing */
+	if (!timer_is_set(&entity->queue_timer) || entity->queue_timer.deadline_ns > first)
+		timer_start(&entity->queue_timer, first);
+}
+
+/* ---- actions -------------------------------------------------------------------------------- */
+
+static void take_service(struct entity *entity, const struct api_service *service)
+{
+	if (entity->service == service)
+		return;
+	(void)api_ref((struct api *)service->api);
+	if (entity->service)
+		api_unref((struct api *)entity->service->api);
+	entity->service = service;
+	entity->fsm.passivation_ms = service->passivation_ms ? service->passivation_ms
+							     : entity->table->limits.passivation_ms;
+}
+
+static void act_open(struct entity *entity)
+{
+	struct entity_table *table = entity->table;
+	struct entity_stream_params params = {
+		.loop = table->loop,
+		.channel = userfn_channel(table->userfn),
+		.open_deadline_ns = clock_deadline(loop_now_ns(table->loop),
+						   table->limits.command_timeout_ms * NS_PER_MS),
+		.max_message_bytes = MESSAGE_BYTES_MAX,
+	};
+
+	/* the function may have come back with another description since */
+	if (!list_is_empty(&entity->queue))
+		take_service(entity, list_entry(entity->queue.next, struct entity_ticket, node)
+					     ->method->service);
+	entity_stream_open(&entity->stream, &params, &stream_ops, entity);
+}
+
+static bool act_send_init(struct entity *entity, const struct page *page)
+{
+	struct buf *head = &entity->table->head;
+
+	return entity_put_init(head, entity->service->schema->full_name, entity_id(entity),
+			       page->snapshot_sequence, page->snapshot) &&
+	       entity_stream_send(&entity->stream, buf_span(head),
+				  page->snapshot ? page->snapshot->value : SPAN_EMPTY);
+}
+
+static bool act_send_events(struct entity *entity, const struct page *page)
+{
+	struct buf *head = &entity->table->head;
+
+	for (size_t i = 0; i < page->count; i++) {
+		const struct journal_event *event = &page->events[i];
+
+		if (!entity_put_event(head, event->sequence, &event->payload) ||
+		    !entity_stream_send(&entity->stream, buf_span(head), event->payload.value))
+			return false;
+	}
+	return true;
+}
+
+static bool act_send_command(struct entity *entity, uint64_t id)
+{
+	struct entity_ticket *ticket = entity_ticket_dequeue(entity);
+	struct entity_put_command command = {
+		.entity_id = entity_id(entity),
+		.id = id,
+		.name = ticket->method->schema->name,
+		.input_name = ticket->method->schema->input->full_name,
+		.payload_len = ticket->payload_len,
+	};
+	struct buf *head = &entity->table->head;
+
+	entity->current = ticket;
+	return entity_put_command(head, &command) &&
+	       entity_stream_send(&entity->stream, buf_span(head),
+				  span_make(ticket->payload, ticket->payload_len));
+}
+
+static uint64_t journal_deadline(const struct entity *entity)
+{
+	const struct entity_table *table = entity->table;
+
+	return clock_deadline(loop_now_ns(table->loop),
+			      table->limits.journal_timeout_ms * NS_PER_MS);
+}
+
+static void act_load(struct entity *entity)
+{
+	struct journal_key key = journal_key_of(entity);
+
+	/* each page has the machine's own timer */
+	entity->load =
+		journal_load(entity->table->journal, &key, DEADLINE_NEVER, &load_ops, entity);
+}
+
+/* False: refused here. */
+static bool act_append(struct entity *entity)
+{
+	struct entity_table *table = entity->table;
+	const struct entity_out *out = &entity->reply->out;
+	struct journal_append append = {
+		.key = journal_key_of(entity),
+		.expected = entity->fsm.head,
+		.command = entity->current->id,
+		.events = table->events,
+		.snapshot = out->has_snapshot ? &out->snapshot : NULL,
+	};
+
+	if (out->event_count > ENTITY_REPLY_EVENTS_MAX)
+		return false;
+	append.event_count = entity_out_events(out, table->events, ENTITY_REPLY_EVENTS_MAX);
+	entity->tag = journal_new_id(table->journal);
+	append.tag = entity->tag;
+	entity->request = journal_append(table->journal, &append, journal_deadline(entity),
+					 on_appended, entity);
+	return true;
+}
+
+static void act_verify(struct entity *entity)
+{
+	struct journal_key key = journal_key_of(entity);
+
+	entity->request = journal_verify(entity->table->journal, &key, &entity->fsm.head,
+					 journal_deadline(entity), on_verified, entity);
+}
+
+static void drop_reply(struct entity *entity)
+{
+	entity_holder_free(entity->table, entity->reply);
+	entity->reply = NULL;
+}
+
+static void act_finish(struct entity *entity, const struct entity_act *act,
+		       const struct entity_event *event)
+{
+	struct entity_ticket *ticket = entity->current;
+	bool is_copied = act->text && act->text == event->text;
+
+	if (act->type == ENTITY_ACT_FAIL_HEAD || act->type == ENTITY_ACT_FAIL_QUEUE) {
+		do
+			entity_ticket_fail(
+				list_entry(entity->queue.next, struct entity_ticket, node),
+				act->code, act->text, is_copied);
+		while (act->type == ENTITY_ACT_FAIL_QUEUE && !list_is_empty(&entity->queue));
+		return;
+	}
+	entity->current = NULL;
+	if (act->type == ENTITY_ACT_ANSWER) {
+		entity_ticket_answer(ticket, entity->reply);
+		entity->reply = NULL;
+		return;
+	}
+	if (act->type == ENTITY_ACT_FAIL_CURRENT)
+		entity_ticket_fail(ticket, act->code, act->text, is_copied);
+	else
+		entity_ticket_enqueue(ticket, entity, true);
+	drop_reply(entity);
+}
+
+/* Spec: E-56: the caller's text hides the cause, so it is logged and told to the function. */
+static void act_crashed(struct entity *entity, const struct entity_act *act,
+			const struct entity_event *event)
+{
+	struct entity_table *table = entity->table;
+	struct span type = span_head(entity->node.key, entity->type_len);
+	struct metrics_label labels[] = {{"entity_name", type},
+					 {"reason", span_from_str(act->text)}};
+	const char *detail = event->text && event->text != act->text ? event->text : "";
+	char report[2 * DETAIL_MAX];
+	int n;
+
+	if (table->metrics)
+		metrics_add(metrics_series(table->metrics, METRIC_ENTITY_CRASHES, labels, 2), 1);
+	LOG_LIMITED(WARN, ENTITY_CRASHED, LOG_SPAN("entity_name", type),
+		    LOG_SPAN("entity_id", entity_id(entity)), LOG_STR("reason", act->text),
+		    LOG_STR("cause", detail), LOG_UINT("command_id", entity->fsm.command_id),
+		    LOG_UINT("crashes", entity->fsm.crashes));
+	if (event->type == ENTITY_EV_STREAM_ERROR || event->type == ENTITY_EV_STREAM_END)
+		return; /* the function knows, or is gone */
+	n = snprintf(report, sizeof(report), "%s: entity %.*s/%.*s, command id %llu%s%s", act->text,
+		     SPAN_FMT(span_head(type, 128)), SPAN_FMT(span_head(entity_id(entity), 128)),
+		     (unsigned long long)entity->fsm.command_id, detail[0] ? ": " : "", detail);
+	if (n > 0)
+		userfn_report(table->userfn, span_from_str(report));
+}
+
+static void act_gone(struct entity *entity)
+{
+	entity->is_gone = true;
+	if (entity->type->passivations)
+		metrics_add(entity->type->passivations, 1);
+}
+
+static void act_half_close(struct entity *entity)
+{
+	entity_stream_half_close(&entity->stream);
+}
+
+static void act_reset(struct entity *entity)
+{
+	count_stream(entity, false);
+	entity_stream_reset(&entity->stream);
+}
+
+/* Actions with neither arguments nor an outcome. */
+static void act_plain(struct entity *entity, enum entity_act_type type)
+{
+	if (type == ENTITY_ACT_OPEN_STREAM)
+		act_open(entity);
+	else if (type == ENTITY_ACT_READ)
+		entity_stream_read(&entity->stream);
+	else if (type == ENTITY_ACT_HALF_CLOSE)
+		act_half_close(entity);
+	else if (type == ENTITY_ACT_RESET)
+		act_reset(entity);
+	else if (type == ENTITY_ACT_LOAD)
+		act_load(entity);
+	else if (type == ENTITY_ACT_LOAD_NEXT)
+		journal_load_next(entity->load);
+	else if (type == ENTITY_ACT_VERIFY)
+		act_verify(entity);
+	else if (type == ENTITY_ACT_GONE)
+		act_gone(entity);
+}
+
+/* Does one action. An action that fails at once, or is over at once, names the event that says so:
+ * it is fed to the machine after this step. */
+static void act(struct entity *entity, const struct entity_act *action,
+		const struct entity_event *event, const struct page *page,
+		struct entity_event *follow)
+{
+	enum entity_act_type type = action->type;
+	bool is_ok = true;
+
+	if (type == ENTITY_ACT_SEND_INIT || type == ENTITY_ACT_SEND_EVENTS) {
+		is_ok = type == ENTITY_ACT_SEND_INIT ? act_send_init(entity, page)
+						     : act_send_events(entity, page);
+		if (is_ok && entity->stream.call && entity_stream_is_drained(&entity->stream))
+			follow->type = ENTITY_EV_STREAM_DRAINED;
+	} else if (type == ENTITY_ACT_SEND_COMMAND) {
+		is_ok = act_send_command(entity, action->command_id);
+	} else if (type == ENTITY_ACT_APPEND) {
+		if (!act_append(entity))
+			*follow = (struct entity_event){.type = ENTITY_EV_APPEND_ERROR,
+							.code = ST_RESOURCE_EXHAUSTED,
+							.text = TEXT_TOO_MANY_EVENTS};
+	} else if (type == ENTITY_ACT_CANCEL_LOAD) {
+		journal_cancel(entity->load);
+		entity->load = NULL;
+	} else if (type == ENTITY_ACT_TIMER) {
+		set_timer(entity, action);
+	} else if (type == ENTITY_ACT_CRASHED) {
+		act_crashed(entity, action, event);
+	} else if (type >= ENTITY_ACT_ANSWER && type <= ENTITY_ACT_FAIL_QUEUE) {
+		act_finish(entity, action, event);
+	} else {
+		act_plain(entity, type);
+	}
+	if (!is_ok) {
+		act_reset(entity);
+		*follow = (struct entity_event){.type = ENTITY_EV_STREAM_ERROR,
+						.code = ST_RESOURCE_EXHAUSTED,
+						.text = "too much is waiting to be sent"};
+	}
+}
+
+/* ---- steps ---------------------------------------------------------------------------------- */
+
+static void log_state(const struct entity *entity, enum entity_state before,
+		      const struct entity_event *event)
+{
+	if (before == entity->fsm.state)
+		return;
+	LOG(DEBUG, ENTITY_STATE,
+	    LOG_SPAN("entity_name", span_head(entity->node.key, entity->type_len)),
+	    LOG_SPAN("entity_id", entity_id(entity)),
+	    LOG_STR("state", entity_state_name(entity->fsm.state)),
+	    LOG_STR("before", entity_state_name(before)),
+	    LOG_STR("by", entity_event_name(event->type)));
+}
+
+static void sort_in(struct entity *entity)
+{
+	bool is_idle = entity_fsm_is_idle(&entity->fsm);
+
+	if (list_is_linked(&entity->idle_node) && !is_idle)
+		list_remove(&entity->idle_node);
+	else if (!list_is_linked(&entity->idle_node) && is_idle)
+		list_push_back(&entity->table->idle, &entity->idle_node);
+}
+
+static void run_page(struct entity *entity, const struct entity_event *first,
+		     const struct page *page)
+{
+	struct entity_event event = *first;
+	struct entity_event follow;
+	struct entity_acts acts;
+
+	do {
+		enum entity_state before = entity->fsm.state;
+
+		follow = (struct entity_event){.type = ENTITY_EVENTS_};
+		entity_fsm_step(&entity->fsm, &event, &acts);
+		log_state(entity, before, &event);
+		for (size_t i = 0; i < acts.count; i++)
+			act(entity, &acts.items[i], &event, page, &follow);
+		event = follow;
+	} while (event.type != ENTITY_EVENTS_);
+	if (entity->is_gone) {
+		entity_destroy(entity);
+		return;
+	}
+	if (!entity->current)
+		drop_reply(entity); /* of a message that was none */
+	sort_in(entity);
+}
+
+void entity_run(struct entity *entity, const struct entity_event *event)
+{
+	run_page(entity, event, NULL);
+}
+
+void entity_run_type(struct entity *entity, enum entity_event_type type)
+{
+	struct entity_event event = {.type = type};
+
+	run_page(entity, &event, NULL);
+}
+
+/* ---- birth and death ------------------------------------------------------------------------ */
+
+struct entity *entity_new(struct entity_table *table, struct entity_type *type, struct span key,
+			  size_t type_len)
+{
+	/* the key is bounded: a persistence id of the schema and JOURNAL_ID_MAX */
+	struct entity *entity = mem_zalloc(sizeof(struct entity) + key.len);
+
+	memcpy(entity->key, key.data, key.len);
+	entity->node.key = span_make(entity->key, key.len);
+	entity->type_len = type_len;
+	entity->table = table;
+	entity->type = type;
+	entity->due_ns = DEADLINE_NEVER;
+	list_init(&entity->idle_node);
+	list_init(&entity->queue);
+	timer_init(&entity->timer, table->loop, on_timer, entity);
+	timer_init(&entity->queue_timer, table->loop, on_queue_timer, entity);
+	entity_fsm_init(&entity->fsm, &table->config, table->limits.passivation_ms);
+	BUG_ON(!map_insert(&table->entities, &entity->node));
+	return entity;
+}
+
+static void entity_destroy(struct entity *entity)
+{
+	struct entity_table *table = entity->table;
+
+	BUG_ON(!list_is_empty(&entity->queue) || entity->current);
+	count_stream(entity, false);
+	entity_stream_reset(&entity->stream);
+	journal_cancel(entity->load);
+	journal_cancel(entity->request);
+	timer_stop(&entity->timer);
+	timer_stop(&entity->queue_timer);
+	drop_reply(entity);
+	list_remove(&entity->idle_node);
+	map_remove(&table->entities, &entity->node);
+	if (entity->service)
+		api_unref((struct api *)entity->service->api);
+	mem_free(entity);
+	entity_table_forgot(table);
+}
+
+void entity_free(struct entity *entity, enum status code, const char *text)
+{
+	if (entity->current)
+		entity_ticket_fail(entity->current, code, text, false);
+	entity->current = NULL;
+	while (!list_is_empty(&entity->queue))
+		entity_ticket_fail(list_entry(entity->queue.next, struct entity_ticket, node), code,
+				   text, false);
+	entity_destroy(entity);
+}

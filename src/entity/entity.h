@@ -1,0 +1,170 @@
+#ifndef HEADGATE_SRC_ENTITY_ENTITY_H
+#define HEADGATE_SRC_ENTITY_ENTITY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "journal/journal.h"
+#include "src/base/buf.h"
+#include "src/base/list.h"
+#include "src/base/map.h"
+#include "src/entity/entity_codec.h"
+#include "src/entity/entity_fsm.h"
+#include "src/entity/entity_stream.h"
+#include "src/entity/entity_table.h"
+#include "src/runtime/loop.h"
+#include "src/runtime/timer.h"
+
+/* What entity.c, entity_ticket.c and entity_table.c share. Internal to src/entity.
+ *
+ *   entity_table    the map, limits, sleep order, drain
+ *   entity          the shell of one machine: executes its actions, reports what happened
+ *   entity_ticket   one command from submit to its reply
+ *
+ * Order of a step: an event goes into the machine, all its actions are done, the entity is perhaps
+ * gone, and only then replies are delivered (entity_table_deliver). So callers may submit and
+ * abandon from inside their callback. */
+struct api_service;
+struct metrics_series;
+
+/* A message of the function that is kept while its events are appended; recycled. */
+struct entity_holder {
+	struct list node;
+	struct buf bytes;
+	struct entity_out out;
+};
+
+/* Holders kept for reuse; more are freed when they come back. */
+#define ENTITY_HOLDERS_KEPT 64
+
+enum entity_ticket_state { ENTITY_TICKET_QUEUED, ENTITY_TICKET_CURRENT, ENTITY_TICKET_DONE };
+
+struct entity_ticket {
+	struct list node; /* in the entity's queue, or in the table's done list */
+	struct entity_table *table;
+	struct entity *entity;	  /* NULL when done */
+	entity_reply_fn on_reply; /* NULL: abandoned */
+	void *data;
+	const struct api_method *method; /* its api is referenced */
+	uint64_t deadline_ns;
+	struct journal_id id;
+	enum entity_ticket_state state;
+	/* the outcome, when done */
+	enum status code;	      /* ST_OK: the reply in holder */
+	struct entity_holder *holder; /* the reply, or the text when it is not a constant */
+	const char *text;
+	uint64_t retry_after_ms;
+	size_t payload_len;
+	uint8_t payload[];
+};
+
+/* What all entities of one persistence id share. Kept until the table ends. */
+struct entity_type {
+	struct map_node node; /* key: persistence id, owned */
+	char *name;
+	struct metrics_series *active;
+	struct metrics_series *activations;
+	struct metrics_series *passivations;
+	struct metrics_series *queue_full;
+	struct metrics_series *replayed;
+	struct metrics_series *snapshots;
+};
+
+struct entity {
+	struct map_node node;  /* key: persistence id, NUL, entity id */
+	struct list idle_node; /* in the table's sleep order while idle */
+	struct entity_table *table;
+	struct entity_type *type;
+	const struct api_service *service; /* of the present activation; its api is referenced */
+	struct entity_fsm fsm;
+	struct entity_stream stream;
+	struct list queue; /* struct entity_ticket */
+	struct entity_ticket *current;
+	struct entity_holder *reply; /* the reply at hand */
+	struct journal_request *load;
+	struct journal_request *request; /* append or verify */
+	struct journal_id tag;		 /* of the append under way */
+	uint64_t due_ns;		 /* of the machine's timer; the timer itself may be late */
+	struct timer timer;
+	struct timer queue_timer; /* earliest deadline in the queue, or earlier */
+	bool is_stream_counted;
+	bool is_gone; /* within a step */
+	size_t type_len;
+	uint8_t key[];
+};
+
+struct entity_table {
+	struct loop *loop;
+	struct userfn *userfn;
+	struct journal *journal;
+	struct metrics *metrics;
+	struct entity_limits limits;
+	struct entity_fsm_config config;
+	struct map entities;
+	struct map types;
+	struct list idle; /* struct entity, longest idle first */
+	struct list done; /* struct entity_ticket with an outcome to deliver */
+	struct loop_task deliver;
+	struct list holders;
+	size_t holder_count;
+	size_t queued;
+	size_t queued_bytes;
+	struct buf head; /* of the message being sent */
+	struct buf name; /* key of a look-up */
+	struct metrics_series *streams;
+	bool is_draining;
+	struct loop_task drained;
+	void (*on_drained)(void *data);
+	void *drained_data;
+	struct journal_any events[ENTITY_REPLY_EVENTS_MAX];
+	struct span effects[ENTITY_REPLY_EFFECTS_MAX];
+};
+
+/* ---- entity_ticket.c ------------------------------------------------------------------------ */
+struct entity_ticket *entity_ticket_new(struct entity_table *table,
+					const struct entity_command *command,
+					entity_reply_fn on_reply, void *data);
+
+/* Gives the outcome and takes the ticket out of where it is; delivered later. text is a constant,
+ * or copied when is_copied. */
+void entity_ticket_fail(struct entity_ticket *ticket, enum status code, const char *text,
+			bool is_copied);
+/* Takes the holder. */
+void entity_ticket_answer(struct entity_ticket *ticket, struct entity_holder *holder);
+
+/* Into and out of a queue, keeping the counts. */
+void entity_ticket_enqueue(struct entity_ticket *ticket, struct entity *entity, bool is_first);
+struct entity_ticket *entity_ticket_dequeue(struct entity *entity);
+
+struct entity_holder *entity_holder_new(struct entity_table *table);
+void entity_holder_free(struct entity_table *table, struct entity_holder *holder);
+
+/* Calls back for all that are done. */
+void entity_table_deliver(struct entity_table *table);
+
+/* ---- entity.c ------------------------------------------------------------------------------- */
+struct entity *entity_new(struct entity_table *table, struct entity_type *type, struct span key,
+			  size_t type_len);
+
+/* Steps the machine and does what it says. The entity may be gone afterwards; nothing is delivered
+ * yet. */
+void entity_run(struct entity *entity, const struct entity_event *event);
+void entity_run_type(struct entity *entity, enum entity_event_type type);
+
+/* The queue's head changed or a ticket joined it. */
+void entity_watch_queue(struct entity *entity);
+
+/* Fails whoever waits and lets go of everything. */
+void entity_free(struct entity *entity, enum status code, const char *text);
+
+static inline struct span entity_id(const struct entity *entity)
+{
+	return span_skip(entity->node.key, entity->type_len + 1);
+}
+
+/* ---- entity_table.c ------------------------------------------------------------------------- */
+/* The entity is out of the map. */
+void entity_table_forgot(struct entity_table *table);
+
+#endif
