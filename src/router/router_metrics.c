@@ -1,0 +1,116 @@
+#include "src/router/router_metrics.h"
+
+#include <string.h>
+
+#include "src/base/mem.h"
+#include "src/base/metrics.h"
+
+/* Protocols that are kept per method: gRPC, JSON and two to come. Others are looked up each time.
+ */
+#define PROTOCOLS_KEPT 4
+
+struct protocol {
+	const char *name;
+	struct metrics_series *by_code[ST_COUNT_];
+};
+
+struct router_method {
+	struct map_node node;
+	char *path;
+	struct metrics_series *seconds;
+	struct protocol protocols[PROTOCOLS_KEPT];
+};
+
+void router_metrics_init(struct router_metrics *m, struct metrics *metrics)
+{
+	*m = (struct router_metrics){.metrics = metrics};
+	map_init(&m->methods);
+	if (!metrics)
+		return;
+	m->active = metrics_series(metrics, METRIC_REQUESTS_ACTIVE, NULL, 0);
+	m->effects = metrics_series(metrics, METRIC_EFFECTS_DROPPED, NULL, 0);
+}
+
+void router_metrics_fini(struct router_metrics *m)
+{
+	struct map_node *node;
+
+	while ((node = map_next(&m->methods, NULL))) {
+		struct router_method *method = container_of(node, struct router_method, node);
+
+		map_remove(&m->methods, node);
+		mem_free(method->path);
+		mem_free(method);
+	}
+	map_fini(&m->methods);
+}
+
+static struct router_method *method_new(struct router_metrics *m, struct span path)
+{
+	struct router_method *method = mem_new(struct router_method);
+	struct metrics_label label = {"method", path};
+
+	method->path = mem_strndup(path.data, path.len);
+	method->node.key = span_make(method->path, path.len);
+	method->seconds = metrics_series(m->metrics, METRIC_REQUEST_SECONDS, &label, 1);
+	(void)map_insert(&m->methods, &method->node); /* it was not found */
+	return method;
+}
+
+struct router_method *router_metrics_begin(struct router_metrics *m, struct span path)
+{
+	struct map_node *node;
+
+	if (!m->metrics)
+		return NULL;
+	metrics_set(m->active, (int64_t)++m->active_count);
+	node = map_find(&m->methods, path);
+	return node ? container_of(node, struct router_method, node) : method_new(m, path);
+}
+
+static struct metrics_series *find_series(struct router_metrics *m,
+					  const struct router_method *method, const char *protocol,
+					  enum status code)
+{
+	struct metrics_label labels[] = {
+		{"method", method->node.key},
+		{"protocol", span_from_str(protocol)},
+		{"code", span_from_str(status_name(code))},
+	};
+
+	return metrics_series(m->metrics, METRIC_REQUESTS, labels, 3);
+}
+
+static struct metrics_series *requests_series(struct router_metrics *m,
+					      struct router_method *method, const char *protocol,
+					      enum status code)
+{
+	for (size_t i = 0; i < PROTOCOLS_KEPT; i++) {
+		struct protocol *kept = &method->protocols[i];
+
+		if (!kept->name)
+			kept->name = protocol; /* a literal of the front */
+		if (strcmp(kept->name, protocol) != 0)
+			continue;
+		if (!kept->by_code[code])
+			kept->by_code[code] = find_series(m, method, protocol, code);
+		return kept->by_code[code];
+	}
+	return find_series(m, method, protocol, code);
+}
+
+void router_metrics_end(struct router_metrics *m, struct router_method *method,
+			const char *protocol, enum status code, uint64_t elapsed_ns)
+{
+	if (!m->metrics)
+		return;
+	metrics_set(m->active, (int64_t)--m->active_count);
+	metrics_observe_ns(method->seconds, elapsed_ns);
+	metrics_add(requests_series(m, method, protocol, code < ST_COUNT_ ? code : ST_UNKNOWN), 1);
+}
+
+void router_metrics_effects(struct router_metrics *m, size_t count)
+{
+	if (m->effects)
+		metrics_add(m->effects, count);
+}

@@ -1,0 +1,36 @@
+#ifndef HEADGATE_SRC_ROUTER_ROUTER_METRICS_H
+#define HEADGATE_SRC_ROUTER_ROUTER_METRICS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "src/base/map.h"
+#include "src/base/span.h"
+#include "src/base/status.h"
+
+/* Counts calls. The series of a method are looked up once and kept, so that a call costs one
+ * look-up of its path. Internal to src/router. */
+struct metrics;
+struct metrics_series;
+struct router_method;
+
+struct router_metrics {
+	struct metrics *metrics; /* borrowed; NULL: nothing is counted */
+	struct map methods;	 /* struct router_method by path */
+	struct metrics_series *active;
+	struct metrics_series *effects;
+	size_t active_count;
+};
+
+void router_metrics_init(struct router_metrics *m, struct metrics *metrics);
+void router_metrics_fini(struct router_metrics *m);
+
+/* A call begins; path is one of the schema. NULL without metrics. */
+struct router_method *router_metrics_begin(struct router_metrics *m, struct span path);
+void router_metrics_end(struct router_metrics *m, struct router_method *method,
+			const char *protocol, enum status code, uint64_t elapsed_ns);
+
+/* Side effects that were not executed. */
+void router_metrics_effects(struct router_metrics *m, size_t count);
+
+#endif
