@@ -360,9 +360,16 @@ static void grpc_client_request(struct grpc_client_call *call, struct channel *c
 		grpc_trailers_add(&list, "grpc-timeout", span_from_str(timeout));
 	}
 	grpc_trailers_add_metadata(&list, params->metadata);
-	call->wait = channel_request(channel, &(struct h2_headers){list.items, list.count},
-				     params->wait_for_ready, open_ns, &grpc_client_stream_ops, call,
-				     grpc_client_on_stream, call);
+	call->wait = channel_request(
+		channel, &(struct channel_request_params){
+				 .headers = &(struct h2_headers){list.items, list.count},
+				 .wait_for_ready = params->wait_for_ready,
+				 .deadline_ns = open_ns,
+				 .ops = &grpc_client_stream_ops,
+				 .ops_data = call,
+				 .on_stream = grpc_client_on_stream,
+				 .data = call,
+			 });
 	grpc_trailers_fini(&list);
 }
 

@@ -423,27 +423,25 @@ static enum status refusal_of(const struct channel *channel, bool wait_for_ready
 	return ST_OK;
 }
 
-struct channel_wait *channel_request(struct channel *channel, const struct h2_headers *headers,
-				     bool wait_for_ready, uint64_t deadline_ns,
-				     const struct h2_stream_ops *ops, void *ops_data,
-				     channel_stream_fn on_stream, void *data)
+struct channel_wait *channel_request(struct channel *channel,
+				     const struct channel_request_params *params)
 {
-	struct channel_wait *wait = wait_new(headers);
+	struct channel_wait *wait = wait_new(params->headers);
 
 	wait->channel = channel;
-	wait->wait_for_ready = wait_for_ready;
-	wait->ops = ops;
-	wait->ops_data = ops_data;
-	wait->on_stream = on_stream;
-	wait->data = data;
+	wait->wait_for_ready = params->wait_for_ready;
+	wait->ops = params->ops;
+	wait->ops_data = params->ops_data;
+	wait->on_stream = params->on_stream;
+	wait->data = params->data;
 	timer_init(&wait->deadline, channel->loop, on_wait_deadline, wait);
-	wait->refusal = refusal_of(channel, wait_for_ready, &wait->refusal_text);
+	wait->refusal = refusal_of(channel, params->wait_for_ready, &wait->refusal_text);
 	if (wait->refusal != ST_OK) {
 		list_push_back(&channel->refused, &wait->node);
 	} else {
 		list_push_back(&channel->waiting, &wait->node);
 		channel->waiting_count++;
-		timer_start(&wait->deadline, deadline_ns);
+		timer_start(&wait->deadline, params->deadline_ns);
 	}
 	loop_task_schedule(channel->loop, &channel->pump);
 	return wait;

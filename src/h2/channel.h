@@ -41,13 +41,20 @@ const char *channel_authority(const struct channel *channel);
  * connected, ST_RESOURCE_EXHAUSTED waited too long for a free stream, ST_DEADLINE_EXCEEDED). */
 typedef void (*channel_stream_fn)(void *data, struct h2_stream *stream, const struct error *error);
 
-/* Asks for a stream with these request headers (copied). on_stream never comes from inside this
- * call. While the channel is in BACKOFF it fails at once unless wait_for_ready. Returns a handle to
- * cancel with; it is gone when on_stream is called. */
-struct channel_wait *channel_request(struct channel *channel, const struct h2_headers *headers,
-				     bool wait_for_ready, uint64_t deadline_ns,
-				     const struct h2_stream_ops *ops, void *ops_data,
-				     channel_stream_fn on_stream, void *data);
+struct channel_request_params {
+	const struct h2_headers *headers; /* copied */
+	bool wait_for_ready;              /* wait through a BACKOFF instead of failing at once */
+	uint64_t deadline_ns;             /* of the wait for a stream */
+	const struct h2_stream_ops *ops;  /* of the stream */
+	void *ops_data;
+	channel_stream_fn on_stream;
+	void *data; /* of on_stream */
+};
+
+/* Asks for a stream with these request headers. on_stream never comes from inside this call. Returns
+ * a handle to cancel with; it is gone when on_stream is called. */
+struct channel_wait *channel_request(struct channel *channel,
+				     const struct channel_request_params *params);
 void channel_cancel(struct channel_wait *wait);
 
 size_t channel_stream_count(const struct channel *channel);

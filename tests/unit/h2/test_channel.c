@@ -154,8 +154,15 @@ static void ask(struct fixture *f, struct call *call, const char *path, bool wai
 	struct h2_headers headers = {items, COUNT_OF(items)};
 
 	*call = (struct call){.f = f};
-	call->wait = channel_request(f->channel, &headers, wait_for_ready,
-				     clock_mono_ns() + wait_ns, &ops, call, on_stream, call);
+	call->wait = channel_request(f->channel, &(struct channel_request_params){
+							 .headers = &headers,
+							 .wait_for_ready = wait_for_ready,
+							 .deadline_ns = clock_mono_ns() + wait_ns,
+							 .ops = &ops,
+							 .ops_data = call,
+							 .on_stream = on_stream,
+							 .data = call,
+						 });
 	assert_int_equal(call->opened + call->failed, 0);
 }
 

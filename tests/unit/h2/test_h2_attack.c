@@ -8,131 +8,23 @@
 #include "src/base/buf.h"
 #include "src/base/clock.h"
 #include "src/base/error.h"
-#include "src/runtime/address.h"
 #include "src/runtime/loop.h"
 #include "src/runtime/stream.h"
+#include "tests/fakes/h2_raw.h"
 #include "tests/fakes/h2_server.h"
 #include "tests/unit/unit.h"
 
 #define TEST_WAIT_NS (20 * NS_PER_S)
 #define MIB ((size_t)1024 * 1024)
 
-enum {
-	DATA = 0,
-	HEADERS,
-	PRIORITY,
-	RST_STREAM,
-	SETTINGS,
-	PUSH,
-	PING,
-	GOAWAY,
-	WINDOW_UPDATE,
-	CONTINUATION
-};
-enum { ACK = 1, END_STREAM = 1, END_HEADERS = 4 };
-
-#define FLOW_CONTROL_ERROR 3U
-#define STREAM_CLOSED 5U
-
-/* What the server said about the connection and the last reset stream. */
-struct raw {
-	struct stream *stream;
-	struct buf out;
-	struct buf in;
-	bool is_closed;
-	bool has_goaway;
-	uint32_t goaway_code;
-	uint32_t rst_code;
-	unsigned rst_count;
-	unsigned pongs;
-	unsigned settings_acks;
-	unsigned heads;
-	unsigned ends;
-	unsigned window_updates;
-	uint8_t first_head_byte; /* of the last HEADERS: the indexed :status, mostly */
-};
-
 struct fixture {
 	struct loop *loop;
 	struct h2_fake fake;
-	struct raw raw;
+	struct h2_raw raw;
 };
 
-static uint32_t read_u32(const uint8_t *p)
-{
-	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
-}
-
-static void take_frame(struct raw *raw, const uint8_t *head, const uint8_t *payload)
-{
-	switch (head[3]) {
-	case HEADERS:
-		raw->heads++;
-		raw->first_head_byte = payload[0];
-		if (head[4] & END_STREAM)
-			raw->ends++;
-		break;
-	case RST_STREAM:
-		raw->rst_count++;
-		raw->rst_code = read_u32(payload);
-		break;
-	case SETTINGS:
-		raw->settings_acks += head[4] & ACK;
-		break;
-	case PING:
-		raw->pongs += head[4] & ACK;
-		break;
-	case GOAWAY:
-		raw->has_goaway = true;
-		raw->goaway_code = read_u32(payload + 4);
-		break;
-	case WINDOW_UPDATE:
-		raw->window_updates++;
-		break;
-	default:
-		break;
-	}
-}
-
-static void on_read(void *data, struct span bytes)
-{
-	struct raw *raw = data;
-
-	assert_true(buf_append(&raw->in, bytes));
-	for (;;) {
-		struct span in = buf_span(&raw->in);
-		size_t len;
-
-		if (in.len < 9)
-			return;
-		len = (size_t)in.data[0] << 16 | (size_t)in.data[1] << 8 | in.data[2];
-		if (in.len < 9 + len)
-			return;
-		take_frame(raw, in.data, in.data + 9);
-		buf_consume(&raw->in, 9 + len);
-	}
-}
-
-static void on_produce(void *data, struct buf *out)
-{
-	struct raw *raw = data;
-	struct span bytes = span_head(buf_span(&raw->out), STREAM_CHUNK_BYTES);
-
-	assert_true(buf_append(out, bytes));
-	buf_consume(&raw->out, bytes.len);
-}
-
-static void on_closed(void *data, const struct error *error)
-{
-	struct raw *raw = data;
-
-	(void)error;
-	raw->stream = NULL;
-	raw->is_closed = true;
-}
-
-static const struct stream_ops raw_ops = {
-	.on_read = on_read, .on_produce = on_produce, .on_closed = on_closed};
+#define FLOW_CONTROL_ERROR 3U
+#define STREAM_CLOSED 5U
 
 static int set_up(void **state)
 {
@@ -140,8 +32,7 @@ static int set_up(void **state)
 	struct h2_limits limits = h2_limits_default();
 
 	*state = f;
-	buf_init(&f->raw.out, 64 * MIB);
-	buf_init(&f->raw.in, 64 * MIB);
+	h2_raw_init(&f->raw);
 	if (loop_new(&f->loop, NULL) != ST_OK)
 		return -1;
 	h2_fake_init(&f->fake, f->loop, &limits);
@@ -152,9 +43,7 @@ static int tear_down(void **state)
 {
 	struct fixture *f = *state;
 
-	stream_close(f->raw.stream);
-	buf_fini(&f->raw.out);
-	buf_fini(&f->raw.in);
+	h2_raw_fini(&f->raw);
 	h2_fake_fini(&f->fake);
 	loop_free(f->loop);
 	free(f);
@@ -193,57 +82,13 @@ static void run_for_ms(struct fixture *f, uint64_t ms)
 	(void)loop_run_until(f->loop, is_after, &end_ns, end_ns);
 }
 
-static void frame(struct fixture *f, int type, int flags, uint32_t id, struct span payload)
-{
-	const uint8_t head[9] = {(uint8_t)(payload.len >> 16),
-				 (uint8_t)(payload.len >> 8),
-				 (uint8_t)payload.len,
-				 (uint8_t)type,
-				 (uint8_t)flags,
-				 (uint8_t)(id >> 24),
-				 (uint8_t)(id >> 16),
-				 (uint8_t)(id >> 8),
-				 (uint8_t)id};
-
-	assert_true(buf_append(&f->raw.out, span_make(head, sizeof(head))));
-	assert_true(buf_append(&f->raw.out, payload));
-}
-
-static void frame_u32(struct fixture *f, int type, uint32_t id, uint32_t value)
-{
-	const uint8_t payload[4] = {(uint8_t)(value >> 24), (uint8_t)(value >> 16),
-				    (uint8_t)(value >> 8), (uint8_t)value};
-
-	frame(f, type, 0, id, span_make(payload, sizeof(payload)));
-}
-
-static void send_all(struct fixture *f)
-{
-	if (f->raw.stream)
-		stream_want_write(f->raw.stream);
-}
-
-static void connect_raw(struct fixture *f)
-{
-	struct address address = {.port = f->fake.port, .host = "127.0.0.1"};
-
-	f->raw.stream = stream_connect(f->loop, &address, clock_mono_ns() + TEST_WAIT_NS, &raw_ops,
-				       &f->raw);
-}
-
-static void greet(struct fixture *f)
-{
-	assert_true(buf_append_str(&f->raw.out, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"));
-	frame(f, SETTINGS, 0, 0, SPAN_EMPTY);
-}
-
-/* Connected, greeted, and the server's ACK of our SETTINGS is in. */
+/* Connected, greeted, and the server's H2_RAW_ACK of our H2_RAW_SETTINGS is in. */
 static void open_raw(struct fixture *f)
 {
-	connect_raw(f);
-	greet(f);
+	h2_raw_connect(&f->raw, f->loop, f->fake.port);
+	h2_raw_greet(&f->raw);
 	run(f, is_nonzero, &f->raw.settings_acks);
-	frame(f, SETTINGS, ACK, 0, SPAN_EMPTY);
+	h2_raw_frame(&f->raw, H2_RAW_SETTINGS, H2_RAW_ACK, 0, SPAN_EMPTY);
 }
 
 /* :method POST, :scheme http, :path, :authority a */
@@ -262,14 +107,15 @@ static void request(struct fixture *f, uint32_t id, const char *path, int flags)
 	struct buf block;
 
 	head_bytes(&block, path);
-	frame(f, HEADERS, END_HEADERS | flags, id, buf_span(&block));
+	h2_raw_frame(&f->raw, H2_RAW_HEADERS, H2_RAW_END_HEADERS | flags, id, buf_span(&block));
 	buf_fini(&block);
 }
 
-/* The connection must end with this GOAWAY, which no reset may swallow, and without streams. */
+/* The connection must end with this H2_RAW_GOAWAY, which no reset may swallow, and without streams.
+ */
 static void expect_goaway(struct fixture *f, uint32_t code)
 {
-	send_all(f);
+	h2_raw_send(&f->raw);
 	run(f, is_true, &f->raw.is_closed);
 	assert_true(f->raw.has_goaway);
 	assert_int_equal(f->raw.goaway_code, code);
@@ -282,8 +128,8 @@ static void expect_alive(struct fixture *f, uint32_t id)
 {
 	unsigned ends = f->fake.ends;
 
-	request(f, id, "/echo", END_STREAM);
-	send_all(f);
+	request(f, id, "/echo", H2_RAW_END_STREAM);
+	h2_raw_send(&f->raw);
 	f->raw.ends = 0;
 	run(f, is_nonzero, &f->raw.ends);
 	assert_int_equal(f->fake.ends, ends + 1);
@@ -296,9 +142,9 @@ static void headers_and_reset_in_one_read_start_nothing(void **state)
 
 	open_raw(f);
 	request(f, 1, "/hold", 0);
-	frame_u32(f, RST_STREAM, 1, H2_CANCEL);
-	request(f, 3, "/hold", END_STREAM);
-	frame_u32(f, RST_STREAM, 3, H2_CANCEL);
+	h2_raw_frame_u32(&f->raw, H2_RAW_RST_STREAM, 1, H2_CANCEL);
+	request(f, 3, "/hold", H2_RAW_END_STREAM);
+	h2_raw_frame_u32(&f->raw, H2_RAW_RST_STREAM, 3, H2_CANCEL);
 	expect_alive(f, 5);
 	assert_int_equal(f->fake.requests, 1);
 	assert_int_equal(f->fake.unclean, 0);
@@ -311,11 +157,11 @@ static void end_and_reset_in_one_read_are_a_cancel(void **state)
 
 	open_raw(f);
 	request(f, 1, "/hold", 0);
-	send_all(f);
+	h2_raw_send(&f->raw);
 	run(f, is_nonzero, &f->raw.heads);
-	frame(f, DATA, END_STREAM, 1, SPAN_EMPTY);
-	frame_u32(f, RST_STREAM, 1, H2_CANCEL);
-	send_all(f);
+	h2_raw_frame(&f->raw, H2_RAW_DATA, H2_RAW_END_STREAM, 1, SPAN_EMPTY);
+	h2_raw_frame_u32(&f->raw, H2_RAW_RST_STREAM, 1, H2_CANCEL);
+	h2_raw_send(&f->raw);
 	run(f, is_nonzero, &f->fake.unclean);
 	assert_int_equal(f->fake.ends, 0);
 	assert_int_equal(f->fake.last_code, H2_CANCEL);
@@ -329,7 +175,7 @@ static void rapid_resets_end_the_connection(void **state)
 	open_raw(f);
 	for (uint32_t i = 0; i < 52; i++) {
 		request(f, i * 2 + 1, "/hold", 0);
-		frame_u32(f, RST_STREAM, i * 2 + 1, H2_CANCEL);
+		h2_raw_frame_u32(&f->raw, H2_RAW_RST_STREAM, i * 2 + 1, H2_CANCEL);
 	}
 	expect_goaway(f, H2_ENHANCE_YOUR_CALM);
 	assert_int_equal(f->fake.last_session_status, ST_RESOURCE_EXHAUSTED);
@@ -344,7 +190,7 @@ static void few_resets_are_fine(void **state)
 	open_raw(f);
 	for (uint32_t i = 0; i < 50; i++) {
 		request(f, i * 2 + 1, "/hold", 0);
-		frame_u32(f, RST_STREAM, i * 2 + 1, H2_CANCEL);
+		h2_raw_frame_u32(&f->raw, H2_RAW_RST_STREAM, i * 2 + 1, H2_CANCEL);
 	}
 	expect_alive(f, 1001);
 }
@@ -356,7 +202,7 @@ static void the_default_reset_limit_stands(void **state)
 	open_raw(f);
 	for (uint32_t i = 0; i < 5000; i++) {
 		request(f, i * 2 + 1, "/hold", 0);
-		frame_u32(f, RST_STREAM, i * 2 + 1, H2_CANCEL);
+		h2_raw_frame_u32(&f->raw, H2_RAW_RST_STREAM, i * 2 + 1, H2_CANCEL);
 	}
 	expect_goaway(f, H2_ENHANCE_YOUR_CALM);
 }
@@ -370,7 +216,7 @@ static void window_overflows_count_as_resets(void **state)
 	open_raw(f);
 	for (uint32_t i = 0; i < 22; i++) {
 		request(f, i * 2 + 1, "/hold", 0);
-		frame_u32(f, WINDOW_UPDATE, i * 2 + 1, 0x7fffffff);
+		h2_raw_frame_u32(&f->raw, H2_RAW_WINDOW_UPDATE, i * 2 + 1, 0x7fffffff);
 	}
 	expect_goaway(f, H2_ENHANCE_YOUR_CALM);
 	assert_int_equal(f->raw.rst_code, FLOW_CONTROL_ERROR);
@@ -389,12 +235,8 @@ static void broken_window_frames_end_the_connection(void **state)
 	struct fixture *f = *state;
 
 	for (size_t i = 0; i < COUNT_OF(rows); i++) {
-		f->raw.is_closed = f->raw.has_goaway = false;
-		f->raw.settings_acks = 0;
-		buf_reset(&f->raw.out);
-		buf_reset(&f->raw.in);
 		open_raw(f);
-		frame_u32(f, WINDOW_UPDATE, 0, rows[i].increment);
+		h2_raw_frame_u32(&f->raw, H2_RAW_WINDOW_UPDATE, 0, rows[i].increment);
 		expect_goaway(f, rows[i].code);
 	}
 }
@@ -404,8 +246,8 @@ static void data_after_the_end_ends_the_connection(void **state)
 	struct fixture *f = *state;
 
 	open_raw(f);
-	request(f, 1, "/hold", END_STREAM);
-	frame(f, DATA, 0, 1, SPAN_LIT("more"));
+	request(f, 1, "/hold", H2_RAW_END_STREAM);
+	h2_raw_frame(&f->raw, H2_RAW_DATA, 0, 1, SPAN_LIT("more"));
 	expect_goaway(f, STREAM_CLOSED);
 	assert_int_equal(f->fake.received, 0);
 }
@@ -418,8 +260,8 @@ static void data_beyond_the_window_is_refused(void **state)
 	open_raw(f);
 	request(f, 1, "/deaf", 0);
 	for (size_t sent = 0; sent <= f->fake.limits.stream_window_bytes; sent += sizeof(zeroes))
-		frame(f, DATA, 0, 1, span_make(zeroes, sizeof(zeroes)));
-	send_all(f);
+		h2_raw_frame(&f->raw, H2_RAW_DATA, 0, 1, span_make(zeroes, sizeof(zeroes)));
+	h2_raw_send(&f->raw);
 	run(f, is_nonzero, &f->fake.unclean);
 	run(f, is_nonzero, &f->raw.rst_count);
 	assert_int_equal(f->raw.rst_code, FLOW_CONTROL_ERROR);
@@ -432,11 +274,11 @@ static void continuation_floods_end_the_connection(void **state)
 
 	open_raw(f);
 	head_bytes(&block, "/hold");
-	frame(f, HEADERS, 0, 1, buf_span(&block));
+	h2_raw_frame(&f->raw, H2_RAW_HEADERS, 0, 1, buf_span(&block));
 	buf_fini(&block);
 	for (int i = 0; i < 1000; i++)
-		frame(f, CONTINUATION, 0, 1, SPAN_EMPTY);
-	send_all(f);
+		h2_raw_frame(&f->raw, H2_RAW_CONTINUATION, 0, 1, SPAN_EMPTY);
+	h2_raw_send(&f->raw);
 	run(f, is_true, &f->raw.is_closed);
 	run(f, is_zero, &f->fake.session_count);
 	assert_int_equal(f->fake.requests, 0);
@@ -449,20 +291,16 @@ static void ack_floods_end_the_connection(void **state)
 		int type;
 		struct span payload;
 	} rows[] = {
-		{"PING", PING, SPAN_LIT("12345678")},
-		{"SETTINGS", SETTINGS, {NULL, 0}},
+		{"PING", H2_RAW_PING, SPAN_LIT("12345678")},
+		{"SETTINGS", H2_RAW_SETTINGS, {NULL, 0}},
 	};
 	struct fixture *f = *state;
 
 	for (size_t i = 0; i < COUNT_OF(rows); i++) {
-		f->raw.is_closed = false;
-		f->raw.settings_acks = 0;
-		buf_reset(&f->raw.out);
-		buf_reset(&f->raw.in);
 		open_raw(f);
 		for (int n = 0; n < 20000; n++)
-			frame(f, rows[i].type, 0, 0, rows[i].payload);
-		send_all(f);
+			h2_raw_frame(&f->raw, rows[i].type, 0, 0, rows[i].payload);
+		h2_raw_send(&f->raw);
 		run(f, is_true, &f->raw.is_closed);
 		run(f, is_zero, &f->fake.session_count);
 	}
@@ -477,7 +315,7 @@ static void long_settings_end_the_connection(void **state)
 	buf_init(&entries, 4096);
 	for (int i = 0; i < 40; i++)
 		assert_true(buf_append(&entries, SPAN_LIT("\0\x03\0\0\0\x64")));
-	frame(f, SETTINGS, 0, 0, buf_span(&entries));
+	h2_raw_frame(&f->raw, H2_RAW_SETTINGS, 0, 0, buf_span(&entries));
 	buf_fini(&entries);
 	expect_goaway(f, H2_ENHANCE_YOUR_CALM);
 }
@@ -488,8 +326,8 @@ static void streams_above_the_limit_are_refused(void **state)
 	struct fixture *f = *state;
 
 	f->fake.limits.max_concurrent_streams = 10;
-	connect_raw(f);
-	greet(f);
+	h2_raw_connect(&f->raw, f->loop, f->fake.port);
+	h2_raw_greet(&f->raw);
 	for (uint32_t i = 0; i < 15; i++)
 		request(f, i * 2 + 1, "/hold", 0);
 	run(f, is_nonzero, &f->raw.rst_count);
@@ -532,7 +370,7 @@ static void big_head(struct fixture *f, uint32_t id, size_t bytes)
 {
 	struct buf block;
 	struct span rest;
-	int type = HEADERS;
+	int type = H2_RAW_HEADERS;
 
 	head_bytes(&block, "/hold");
 	for (size_t n = 0; n < bytes; n += 4000)
@@ -542,8 +380,8 @@ static void big_head(struct fixture *f, uint32_t id, size_t bytes)
 		struct span part = span_head(rest, 16000);
 
 		rest = span_skip(rest, part.len);
-		frame(f, type, rest.len ? 0 : END_HEADERS, id, part);
-		type = CONTINUATION;
+		h2_raw_frame(&f->raw, type, rest.len ? 0 : H2_RAW_END_HEADERS, id, part);
+		type = H2_RAW_CONTINUATION;
 	}
 	buf_fini(&block);
 }
@@ -554,7 +392,7 @@ static void oversized_heads_are_answered_431(void **state)
 
 	open_raw(f);
 	big_head(f, 1, 40000);
-	send_all(f);
+	h2_raw_send(&f->raw);
 	run(f, is_nonzero, &f->raw.ends);
 	assert_int_equal(f->raw.heads, 1);
 	/* :status 431 is in no static table: name 8, literal. */
@@ -571,7 +409,7 @@ static void huge_heads_are_cut_off(void **state)
 
 	open_raw(f);
 	big_head(f, 1, 80000);
-	send_all(f);
+	h2_raw_send(&f->raw);
 	run(f, is_nonzero, &f->raw.rst_count);
 	assert_int_equal(f->raw.rst_code, H2_INTERNAL_ERROR);
 	assert_int_equal(f->raw.heads, 0);
@@ -608,7 +446,8 @@ static void hpack_bombs_end_the_connection(void **state)
 		}
 		for (int n = 0; n < 12000; n++)
 			assert_true(buf_append_byte(&block, 0xbe)); /* index 62 */
-		frame(f, HEADERS, END_HEADERS | END_STREAM, i * 2 + 1, buf_span(&block));
+		h2_raw_frame(&f->raw, H2_RAW_HEADERS, H2_RAW_END_HEADERS | H2_RAW_END_STREAM,
+			     i * 2 + 1, buf_span(&block));
 		buf_fini(&block);
 	}
 	expect_goaway(f, H2_ENHANCE_YOUR_CALM);
@@ -640,10 +479,11 @@ static void malformed_headers_reset_the_stream(void **state)
 
 		head_bytes(&block, "/hold");
 		assert_true(buf_append(&block, rows[i].header));
-		frame(f, HEADERS, END_HEADERS, i * 2 + 1, buf_span(&block));
+		h2_raw_frame(&f->raw, H2_RAW_HEADERS, H2_RAW_END_HEADERS, i * 2 + 1,
+			     buf_span(&block));
 		buf_fini(&block);
 		f->raw.rst_count = 0;
-		send_all(f);
+		h2_raw_send(&f->raw);
 		run(f, is_nonzero, &f->raw.rst_count);
 		UNIT_ROW(rows[i].name, f->raw.rst_code == H2_PROTOCOL_ERROR);
 		UNIT_ROW(rows[i].name, f->fake.requests == 0);
@@ -658,9 +498,9 @@ static void harmless_frames_are_harmless(void **state)
 	open_raw(f);
 	request(f, 1, "/hold", 0);
 	for (int i = 0; i < 5000; i++) {
-		frame(f, DATA, 0, 1, SPAN_EMPTY);
-		frame(f, PRIORITY, 0, 3, SPAN_LIT("\0\0\0\0\x10"));
-		frame(f, 0x7f, 0, 0, SPAN_LIT("unknown"));
+		h2_raw_frame(&f->raw, H2_RAW_DATA, 0, 1, SPAN_EMPTY);
+		h2_raw_frame(&f->raw, H2_RAW_PRIORITY, 0, 3, SPAN_LIT("\0\0\0\0\x10"));
+		h2_raw_frame(&f->raw, 0x7f, 0, 0, SPAN_LIT("unknown"));
 	}
 	expect_alive(f, 5);
 }
@@ -675,9 +515,7 @@ static void other_protocols_are_refused(void **state)
 	struct fixture *f = *state;
 
 	for (size_t i = 0; i < COUNT_OF(rows); i++) {
-		f->raw.is_closed = false;
-		buf_reset(&f->raw.in);
-		connect_raw(f);
+		h2_raw_connect(&f->raw, f->loop, f->fake.port);
 		assert_true(buf_append_str(&f->raw.out, rows[i]));
 		run(f, is_true, &f->raw.is_closed);
 		run(f, is_zero, &f->fake.session_count);
@@ -691,14 +529,14 @@ static void a_preface_byte_by_byte_is_fine(void **state)
 	struct buf all;
 	struct span rest;
 
-	connect_raw(f);
-	greet(f);
-	request(f, 1, "/echo", END_STREAM);
+	h2_raw_connect(&f->raw, f->loop, f->fake.port);
+	h2_raw_greet(&f->raw);
+	request(f, 1, "/echo", H2_RAW_END_STREAM);
 	all = f->raw.out;
-	buf_init(&f->raw.out, 64 * MIB);
+	buf_init(&f->raw.out, H2_RAW_BYTES_MAX);
 	for (rest = buf_span(&all); rest.len; rest = span_skip(rest, 1)) {
 		assert_true(buf_append(&f->raw.out, span_head(rest, 1)));
-		send_all(f);
+		h2_raw_send(&f->raw);
 		run_for_ms(f, 0);
 	}
 	buf_fini(&all);
@@ -710,7 +548,7 @@ static void a_peer_without_preface_is_dropped(void **state)
 	struct fixture *f = *state;
 
 	f->fake.limits.settings_timeout_ms = 20;
-	connect_raw(f);
+	h2_raw_connect(&f->raw, f->loop, f->fake.port);
 	assert_true(buf_append_str(&f->raw.out, "PRI * HT"));
 	run(f, is_true, &f->raw.is_closed);
 	run(f, is_zero, &f->fake.session_count);
@@ -725,7 +563,7 @@ static void a_peer_silent_to_ping_is_dropped(void **state)
 	f->fake.limits.keepalive_timeout_ms = 20;
 	open_raw(f);
 	request(f, 1, "/hold", 0);
-	send_all(f);
+	h2_raw_send(&f->raw);
 	run(f, is_true, &f->raw.is_closed);
 	run(f, is_nonzero, &f->fake.lost);
 	assert_non_null(strstr(f->fake.last_message, "PING"));
@@ -738,13 +576,13 @@ static void a_peer_that_never_reads_is_bounded(void **state)
 
 	f->fake.big_bytes = 100 * MIB;
 	open_raw(f);
-	frame_u32(f, WINDOW_UPDATE, 0, 0x3fffffff);
+	h2_raw_frame_u32(&f->raw, H2_RAW_WINDOW_UPDATE, 0, 0x3fffffff);
 	for (uint32_t i = 0; i < 20; i++) {
-		request(f, i * 2 + 1, "/big", END_STREAM);
-		frame_u32(f, WINDOW_UPDATE, i * 2 + 1, 0x3fffffff);
+		request(f, i * 2 + 1, "/big", H2_RAW_END_STREAM);
+		h2_raw_frame_u32(&f->raw, H2_RAW_WINDOW_UPDATE, i * 2 + 1, 0x3fffffff);
 	}
 	stream_read_stop(f->raw.stream);
-	send_all(f);
+	h2_raw_send(&f->raw);
 	run_for_ms(f, 100);
 	assert_int_equal(f->fake.requests, 20);
 	assert_true(h2_fake_unsent(&f->fake) <= 20 * (size_t)256 * 1024);
@@ -762,7 +600,8 @@ static void unread_bodies_are_bounded_per_connection(void **state)
 	for (uint32_t i = 0; i < 32; i++) {
 		request(f, i * 2 + 1, "/deaf", 0);
 		for (size_t n = 0; n < MIB; n += sizeof(zeroes)) {
-			frame(f, DATA, 0, i * 2 + 1, span_make(zeroes, sizeof(zeroes)));
+			h2_raw_frame(&f->raw, H2_RAW_DATA, 0, i * 2 + 1,
+				     span_make(zeroes, sizeof(zeroes)));
 			sent += sizeof(zeroes);
 		}
 	}
