@@ -1,13 +1,109 @@
-/* headgate: the stateful-serverless gateway. */
+/* headgate: the stateful-serverless gateway. The map of the program, from the door to the ground:
+ *
+ *   main                    arguments, configuration, exit codes
+ *   src/server              wiring, readiness, /status, the ordered end
+ *   httpapi/front           listener, HTTP/1.1, HTTP/2, the JSON and gRPC codecs, admin port
+ *   src/router              takes a call to its entity and the reply back
+ *   src/entity              one machine per entity: queue, replay, append, reply, passivation
+ *   src/userfn              the user function: discovery and the API it declared
+ *   src/grpc, src/h2        gRPC calls over HTTP/2 sessions, both sides
+ *   httpapi                 HTTP rules, routes, JSON to wire and back
+ *   journal                 events and snapshots in Redis: the contract and its only implementation
+ *   proto                   schema, wire format, ProtoJSON
+ *   src/runtime, src/config, src/base
+ *
+ * Exit codes: 0 drained after a signal, 1 could not start or was cut off, 2 wrong usage or
+ * configuration. */
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
+
+#include "src/base/buf.h"
+#include "src/base/clock.h"
+#include "src/base/error.h"
+#include "src/base/log.h"
+#include "src/config/config.h"
+#include "src/server/server.h"
+
+#define MAIN_FLAGS_MAX 128 /* more than there are keys */
+
+enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
+
+static const char usage[] =
+	"usage: headgate [serve] [--config FILE] [--KEY=VALUE ...]\n"
+	"       headgate --version | --help | --help-config\n"
+	"\n"
+	"Serves the gRPC services of a user function as gRPC and as HTTP/JSON and keeps the\n"
+	"events of its entities in Redis, or in a private redis-server of its own.\n"
+	"--help-config lists every KEY with its default, its environment name and its meaning.\n"
+	"The manual is headgate(8).\n";
+
+static int print_config_help(void)
+{
+	struct buf text;
+
+	buf_init(&text, 1024 * 1024);
+	config_print_help(&text);
+	(void)printf("%.*s", SPAN_FMT(buf_span(&text))); /* nowhere to report it */
+	buf_fini(&text);
+	return EXIT_DONE;
+}
+
+static int serve(const struct config_params *params, uint64_t started_ns)
+{
+	struct config config = {0};
+	struct server *server = NULL;
+	struct error err;
+	int code;
+
+	if (config_load(&config, params, &err) != ST_OK) {
+		(void)fprintf(stderr, "headgate: %s\n", err.message); /* nowhere to report it */
+		return EXIT_USAGE;
+	}
+	log_set_level((enum log_level)config.log_level);
+	LOG(INFO, STARTING, LOG_STR("version", PACKAGE_VERSION), LOG_INT("pid", getpid()));
+	if (server_new(&config, started_ns, &server, &err) != ST_OK) {
+		LOG(ERROR, FATAL, LOG_STR("reason", err.message));
+		code = EXIT_FAILED;
+	} else {
+		code = server_run(server);
+	}
+	server_free(server);
+	config_fini(&config);
+	return code;
+}
+
+static int wrong_usage(const char *argument)
+{
+	(void)fprintf(stderr, "headgate: unknown argument %s\n%s", argument, usage);
+	return EXIT_USAGE;
+}
 
 int main(int argc, char **argv)
 {
-	if (argc == 2 && strcmp(argv[1], "--version") == 0) {
-		(void)printf("%s %s\n", PACKAGE_NAME, PACKAGE_VERSION); /* nowhere to report it */
-		return 0;
+	uint64_t started_ns = clock_mono_ns();
+	const char *flags[MAIN_FLAGS_MAX + 1];
+	struct config_params params = {.env = (const char *const *)environ, .flags = flags};
+	size_t flag_count = 0;
+	int i = 1;
+
+	if (argc > i && strcmp(argv[i], "serve") == 0)
+		i++;
+	for (; i < argc; i++) {
+		if (strcmp(argv[i], "--version") == 0)
+			return printf("%s %s\n", PACKAGE_NAME, PACKAGE_VERSION) < 0;
+		if (strcmp(argv[i], "--help") == 0)
+			return fputs(usage, stdout) < 0;
+		if (strcmp(argv[i], "--help-config") == 0)
+			return print_config_help();
+		if (strcmp(argv[i], "--config") == 0 && i + 1 < argc)
+			params.file = argv[++i];
+		else if (strncmp(argv[i], "--", 2) == 0 && strchr(argv[i], '=') &&
+			 flag_count < MAIN_FLAGS_MAX)
+			flags[flag_count++] = argv[i];
+		else
+			return wrong_usage(argv[i]);
 	}
-	(void)fprintf(stderr, "usage: %s --version\n", PACKAGE_NAME);
-	return 2;
+	flags[flag_count] = NULL;
+	return serve(&params, started_ns);
 }

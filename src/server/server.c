@@ -1,0 +1,288 @@
+/* Wiring. Every object is opened by one small function here and closed in server_free in the
+ * reverse order; what happens when a signal asks for the end stands in shutdown.c, what /status
+ * shows in status_page.c. */
+#include "src/server/server.h"
+
+#include <malloc.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "httpapi/front/front.h"
+#include "journal/journal.h"
+#include "journal/redis/redis_journal.h"
+#include "src/base/clock.h"
+#include "src/base/error.h"
+#include "src/base/log.h"
+#include "src/base/mem.h"
+#include "src/base/metrics.h"
+#include "src/config/config.h"
+#include "src/entity/entity_table.h"
+#include "src/router/router.h"
+#include "src/runtime/address.h"
+#include "src/runtime/loop.h"
+#include "src/runtime/signals.h"
+#include "src/runtime/timer.h"
+#include "src/server/server_internal.h"
+#include "src/userfn/userfn.h"
+
+/* How often the loop's longest turn goes into its histogram. */
+#define SERVER_TICK_MS 1000
+
+/* ---- readiness ------------------------------------------------------------------------------- */
+
+bool server_is_ready(const struct server *server, const char **reason)
+{
+	if (server->phase != SERVER_SERVING) {
+		*reason = "shutting down";
+		return false;
+	}
+	return userfn_is_ready(server->userfn, reason) &&
+	       journal_is_ready(server->journal, reason) && front_is_ready(server->front, reason);
+}
+
+static void server_update_gauges(struct server *server)
+{
+	metrics_set(metrics_series(server->metrics, METRIC_FUNCTION_CONNECTED, NULL, 0),
+		    userfn_is_ready(server->userfn, NULL));
+	metrics_set(metrics_series(server->metrics, METRIC_JOURNAL_CONNECTED, NULL, 0),
+		    journal_is_ready(server->journal, NULL));
+}
+
+static void server_log_readiness(struct server *server, bool is_ready, const char *reason)
+{
+	if (is_ready)
+		LOG(INFO, READY, LOG_STR("durability", journal_durability(server->journal)),
+		    LOG_UINT("since_start_ms", (clock_mono_ns() - server->started_ns) / NS_PER_MS));
+	else
+		LOG(WARN, NOT_READY, LOG_STR("reason", reason));
+}
+
+/* Something that readiness depends on changed: once per turn is enough. */
+static void server_on_change(void *data)
+{
+	struct server *server = data;
+	const struct error *fatal = redis_journal_fatal(server->journal);
+	const char *reason = "";
+	bool is_ready;
+
+	if (fatal) {
+		server_give_up(server, fatal->message);
+		return;
+	}
+	front_set_api(server->front, userfn_api(server->userfn));
+	server_update_gauges(server);
+	is_ready = server_is_ready(server, &reason);
+	if (is_ready != server->was_ready && server->phase == SERVER_SERVING)
+		server_log_readiness(server, is_ready, reason);
+	server->was_ready = is_ready;
+}
+
+static void server_note_change(void *data)
+{
+	struct server *server = data;
+
+	loop_task_schedule(server->loop, &server->change_task);
+}
+
+static bool server_front_ready(void *data, const char **reason)
+{
+	return server_is_ready(data, reason);
+}
+
+static void server_on_tick(void *data)
+{
+	struct server *server = data;
+	struct mallinfo2 memory = mallinfo2();
+
+	metrics_observe_ns(metrics_series(server->metrics, METRIC_LOOP_LONGEST_SECONDS, NULL, 0),
+			   loop_take_longest_turn_ns(server->loop));
+	metrics_set(metrics_series(server->metrics, METRIC_MEMORY_ALLOCATED, NULL, 0),
+		    (int64_t)(memory.uordblks + memory.hblkhd));
+	timer_start_in(&server->tick_timer, SERVER_TICK_MS);
+}
+
+/* ---- opening --------------------------------------------------------------------------------- */
+
+/* Where the embedded journal lives when nothing is configured. */
+static void server_journal_url(const struct config *config, char *url, size_t size)
+{
+	const char *state = getenv("XDG_STATE_HOME");
+
+	if (config->journal_url[0])
+		(void)snprintf(url, size, "%s", config->journal_url);
+	else if (state && state[0] == '/')
+		(void)snprintf(url, size, "embedded:%s/headgate", state);
+	else
+		(void)snprintf(url, size, "embedded:./headgate-data");
+}
+
+static const char *server_namespace(const struct config *config)
+{
+	const char *const names[] = {"K_SERVICE", "STATEFUL_SERVICE"};
+
+	if (config->journal_namespace[0])
+		return config->journal_namespace;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		const char *value = getenv(names[i]);
+
+		if (value && value[0])
+			return value;
+	}
+	return "default";
+}
+
+static enum status server_open_journal(struct server *server, struct error *err)
+{
+	const struct config *config = server->config;
+	char url[ADDRESS_PATH_MAX];
+	char durability[16];
+	struct redis_journal_params params = {
+		.url = url,
+		.namespace_id = server_namespace(config),
+		.durability = durability,
+		.redis_server = config->journal_redis_server,
+		.command_timeout_ms = config->journal_timeout_ms,
+		.max_pending = config->journal_pending_max,
+		.backoff_min_ms = 100, /* ruling R18 */
+		.backoff_max_ms = 1000,
+		.metrics = server->metrics,
+	};
+
+	(void)snprintf(durability, sizeof(durability), "%.*s",
+		       SPAN_FMT(config_choice_name(CONFIG_KEY_journal_durability,
+						   config->journal_durability)));
+	server_journal_url(config, url, sizeof(url));
+	if (redis_journal_open(server->loop, &params, server_note_change, server, &server->journal,
+			       err) != ST_OK)
+		return error_wrap(err, "journal %s", url);
+	return ST_OK;
+}
+
+static enum status server_open_userfn(struct server *server, struct error *err)
+{
+	const struct config *config = server->config;
+	char text[ADDRESS_PATH_MAX];
+	struct address address;
+	struct userfn_params params = {
+		.address = &address,
+		.backoff_min_ms = config->function_backoff_min_ms,
+		.backoff_max_ms = config->function_backoff_max_ms,
+		.refused_retry_ms = config->function_refused_retry_ms,
+		.discover_timeout_ms = config->function_discover_timeout_ms,
+		.max_message_bytes = config->function_max_message_bytes,
+		.metrics = server->metrics,
+	};
+
+	if (strncmp(config->user_function_host, "unix:", 5) == 0)
+		(void)snprintf(text, sizeof(text), "%s", config->user_function_host);
+	else
+		(void)snprintf(text, sizeof(text), "%s:%u", config->user_function_host,
+			       (unsigned)config->user_function_port);
+	if (address_parse(span_from_str(text), "127.0.0.1", &address, err) != ST_OK)
+		return error_wrap(err, "user_function.host");
+	server->userfn = userfn_open(server->loop, &params, server_note_change, server);
+	return ST_OK;
+}
+
+static void server_open_entities(struct server *server)
+{
+	const struct config *config = server->config;
+	struct entity_limits limits = entity_limits_default();
+
+	limits.queue_max = config->entity_queue_max;
+	limits.queue_bytes_max = config->entity_queue_max_bytes;
+	limits.active_max = config->entity_max_active;
+	limits.command_timeout_ms = config->entity_command_timeout_ms;
+	limits.journal_timeout_ms = config->journal_deadline_ms;
+	limits.passivation_ms = config->entity_passivation_timeout_ms;
+	limits.stop_timeout_ms = config->entity_stop_timeout_ms;
+	limits.crash_backoff_min_ms = config->entity_crash_backoff_min_ms;
+	limits.crash_backoff_max_ms = config->entity_crash_backoff_max_ms;
+	server->entities = entity_table_new(server->loop, server->userfn, server->journal,
+					    server->metrics, &limits);
+	server->router =
+		router_new(server->loop, server->userfn, server->entities, server->metrics);
+}
+
+static enum status server_open_front(struct server *server, struct error *err)
+{
+	struct front_params params = {
+		.config = server->config,
+		.router = server->router,
+		.metrics = server->metrics,
+		.is_ready = server_front_ready,
+		.status_page = server_status_page,
+		.data = server,
+	};
+
+	return front_open(server->loop, &params, &server->front, err);
+}
+
+static enum status server_open_all(struct server *server, struct error *err)
+{
+	enum status status = loop_new(&server->loop, err);
+
+	if (status != ST_OK)
+		return status;
+	server->metrics = metrics_new();
+	server->signals = signals_start(server->loop, server_on_signal, server);
+	loop_task_init(&server->change_task, server_on_change, server);
+	timer_init(&server->tick_timer, server->loop, server_on_tick, server);
+	timer_init(&server->grace_timer, server->loop, server_on_grace_over, server);
+	status = server_open_journal(server, err);
+	if (status == ST_OK)
+		status = server_open_userfn(server, err);
+	if (status != ST_OK)
+		return status;
+	server_open_entities(server);
+	status = server_open_front(server, err);
+	if (status != ST_OK)
+		return status;
+	server_on_tick(server);
+	server_note_change(server);
+	return ST_OK;
+}
+
+enum status server_new(const struct config *config, uint64_t started_ns, struct server **ret_server,
+		       struct error *err)
+{
+	struct server *server = mem_new(struct server);
+	enum status status;
+
+	server->config = config;
+	server->started_ns = started_ns;
+	status = server_open_all(server, err);
+	if (status != ST_OK) {
+		server_free(server);
+		return status;
+	}
+	*ret_server = server;
+	return ST_OK;
+}
+
+int server_run(struct server *server)
+{
+	loop_run(server->loop);
+	return server->exit_code;
+}
+
+void server_free(struct server *server)
+{
+	if (!server)
+		return;
+	if (server->loop) {
+		timer_stop(&server->tick_timer);
+		timer_stop(&server->grace_timer);
+		loop_task_cancel(&server->change_task);
+	}
+	front_close(server->front);
+	router_free(server->router);
+	entity_table_free(server->entities);
+	userfn_close(server->userfn);
+	journal_close(server->journal);
+	signals_stop(server->signals);
+	metrics_free(server->metrics);
+	loop_free(server->loop);
+	mem_free(server);
+}

@@ -1,0 +1,61 @@
+#ifndef HEADGATE_SRC_SERVER_SERVER_INTERNAL_H
+#define HEADGATE_SRC_SERVER_SERVER_INTERNAL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "src/runtime/loop.h"
+#include "src/runtime/timer.h"
+
+/* What the files of this folder share. */
+struct buf;
+struct config;
+struct entity_table;
+struct front;
+struct journal;
+struct metrics;
+struct router;
+struct signals;
+struct userfn;
+
+/* The phases of the end, in order; each has a deadline within shutdown.grace. */
+enum server_phase {
+	SERVER_SERVING,
+	SERVER_DRAINING_CALLS,	  /* no new connections; running calls finish */
+	SERVER_DRAINING_ENTITIES, /* entities are passivated */
+	SERVER_STOPPED,
+};
+
+struct server {
+	const struct config *config;
+	uint64_t started_ns;
+	struct loop *loop;
+	struct metrics *metrics;
+	struct signals *signals;
+	struct journal *journal;
+	struct userfn *userfn;
+	struct entity_table *entities;
+	struct router *router;
+	struct front *front;
+	struct loop_task change_task;
+	struct timer tick_timer;
+	struct timer grace_timer;
+	enum server_phase phase;
+	bool was_ready;
+	int exit_code;
+};
+
+/* True when calls can be served; otherwise reason gets a sentence. */
+bool server_is_ready(const struct server *server, const char **reason);
+
+/* shutdown.c: data is the server. */
+void server_on_signal(void *data, int signal_number);
+void server_on_grace_over(void *data);
+
+/* Ends with exit code 1 because something is broken that waiting does not mend. */
+void server_give_up(struct server *server, const char *reason);
+
+/* status_page.c: the JSON of /status; data is the server. */
+void server_status_page(void *data, struct buf *out);
+
+#endif

@@ -1,0 +1,65 @@
+/* The ordered end: readiness goes first, then the fronts finish what runs, then the entities are
+ * passivated, so that their streams end in order; journal and function are closed last, by
+ * server_free. Each phase ends by itself or when shutdown.grace is over; a second signal ends at
+ * once. Spec: cloudstate-protocol D-61. */
+#include <signal.h>
+
+#include "httpapi/front/front.h"
+#include "src/base/clock.h"
+#include "src/base/log.h"
+#include "src/config/config.h"
+#include "src/entity/entity_table.h"
+#include "src/router/router.h"
+#include "src/server/server_internal.h"
+
+static void server_stop(struct server *server, int exit_code)
+{
+	server->phase = SERVER_STOPPED;
+	server->exit_code = exit_code;
+	LOG(INFO, STOPPED, LOG_INT("exit_code", exit_code),
+	    LOG_UINT("calls_cut", router_active(server->router)),
+	    LOG_UINT("entities_cut", entity_table_active(server->entities)));
+	loop_stop(server->loop);
+}
+
+void server_give_up(struct server *server, const char *reason)
+{
+	LOG(ERROR, FATAL, LOG_STR("reason", reason));
+	server_stop(server, 1);
+}
+
+static void server_on_entities_done(void *data)
+{
+	server_stop(data, 0);
+}
+
+static void server_on_calls_done(void *data)
+{
+	struct server *server = data;
+
+	server->phase = SERVER_DRAINING_ENTITIES;
+	entity_table_drain(server->entities, server_on_entities_done, server);
+}
+
+void server_on_grace_over(void *data)
+{
+	server_stop(data, 0);
+}
+
+void server_on_signal(void *data, int signal_number)
+{
+	struct server *server = data;
+
+	if (signal_number == SIGHUP)
+		return; /* the terminal is gone; a gateway serves on */
+	if (server->phase != SERVER_SERVING) {
+		server_stop(server, 1);
+		return;
+	}
+	server->phase = SERVER_DRAINING_CALLS;
+	LOG(INFO, SHUTTING_DOWN, LOG_INT("signal", signal_number),
+	    LOG_UINT("calls", router_active(server->router)),
+	    LOG_UINT("entities", entity_table_active(server->entities)));
+	timer_start_in(&server->grace_timer, server->config->shutdown_grace_ms);
+	front_drain(server->front, server_on_calls_done, server);
+}

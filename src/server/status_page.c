@@ -1,0 +1,99 @@
+/* GET /status on the admin port: what runs here, in one JSON object for people and scripts. */
+#include <jansson.h>
+
+#include "journal/journal.h"
+#include "proto/schema.h"
+#include "src/base/buf.h"
+#include "src/base/clock.h"
+#include "src/entity/entity_table.h"
+#include "src/router/router.h"
+#include "src/server/server_internal.h"
+#include "src/userfn/api.h"
+#include "src/userfn/userfn.h"
+
+static json_t *status_text(struct span text)
+{
+	return json_stringn((const char *)text.data, text.len);
+}
+
+static json_t *status_component(bool is_ready, const char *reason)
+{
+	json_t *component = json_object();
+
+	json_object_set_new(component, "ready", json_boolean(is_ready));
+	if (!is_ready && reason)
+		json_object_set_new(component, "reason", json_string(reason));
+	return component;
+}
+
+static json_t *status_services(const struct api *api)
+{
+	json_t *services = json_array();
+
+	for (size_t i = 0; i < api->service_count; i++) {
+		json_t *service = json_object();
+
+		json_object_set_new(service, "name",
+				    status_text(api->services[i].schema->full_name));
+		json_object_set_new(service, "persistence_id",
+				    status_text(api->services[i].persistence_id));
+		json_object_set_new(service, "methods",
+				    json_integer((json_int_t)api->services[i].method_count));
+		json_array_append_new(services, service);
+	}
+	return services;
+}
+
+static json_t *status_function(const struct server *server)
+{
+	const struct api *api = userfn_api(server->userfn);
+	const char *reason = NULL;
+	bool is_ready = userfn_is_ready(server->userfn, &reason);
+	json_t *function = status_component(is_ready, reason);
+
+	if (!api)
+		return function;
+	json_object_set_new(function, "name", status_text(api->function_name));
+	json_object_set_new(function, "version", status_text(api->function_version));
+	json_object_set_new(function, "runtime", status_text(api->runtime));
+	json_object_set_new(function, "library", status_text(api->library));
+	json_object_set_new(function, "services", status_services(api));
+	return function;
+}
+
+static json_t *status_journal(const struct server *server)
+{
+	const char *reason = NULL;
+	bool is_ready = journal_is_ready(server->journal, &reason);
+	json_t *journal = status_component(is_ready, reason);
+
+	json_object_set_new(journal, "durability",
+			    json_string(journal_durability(server->journal)));
+	return journal;
+}
+
+void server_status_page(void *data, struct buf *out)
+{
+	const struct server *server = data;
+	const char *reason = NULL;
+	bool is_ready = server_is_ready(server, &reason);
+	json_t *page = status_component(is_ready, reason);
+	char *text;
+
+	json_object_set_new(page, "version", json_string(PACKAGE_VERSION));
+	json_object_set_new(
+		page, "uptime_ms",
+		json_integer((json_int_t)((clock_mono_ns() - server->started_ns) / NS_PER_MS)));
+	json_object_set_new(page, "function", status_function(server));
+	json_object_set_new(page, "journal", status_journal(server));
+	json_object_set_new(page, "calls", json_integer((json_int_t)router_active(server->router)));
+	json_object_set_new(page, "entities",
+			    json_integer((json_int_t)entity_table_active(server->entities)));
+	json_object_set_new(page, "queued",
+			    json_integer((json_int_t)entity_table_queued(server->entities)));
+	text = json_dumps(page, JSON_COMPACT);
+	if (text)
+		(void)buf_append_str(out, text); /* a full buffer cuts the page, nothing else */
+	free(text);
+	json_decref(page);
+}
