@@ -134,7 +134,7 @@ void journal_cancel(struct journal_request *request);
 /* A fresh id of this process. */
 struct journal_id journal_new_id(struct journal *journal);
 
-/* True when requests can be served; otherwise reason (borrowed, may be NULL) gets a sentence such
+/* True when requests can be served; otherwise reason is set to a sentence (borrowed) such
  * as "redis-server is loading the dataset". */
 bool journal_is_ready(const struct journal *journal, const char **reason);
 

@@ -43,10 +43,12 @@ bool server_is_ready(const struct server *server, const char **reason)
 
 static void server_update_gauges(struct server *server)
 {
+	const char *reason;
+
 	metrics_set(metrics_series(server->metrics, METRIC_FUNCTION_CONNECTED, NULL, 0),
-		    userfn_is_ready(server->userfn, NULL));
+		    userfn_is_ready(server->userfn, &reason));
 	metrics_set(metrics_series(server->metrics, METRIC_JOURNAL_CONNECTED, NULL, 0),
-		    journal_is_ready(server->journal, NULL));
+		    journal_is_ready(server->journal, &reason));
 }
 
 static void server_log_readiness(struct server *server, bool is_ready, const char *reason)
