@@ -84,6 +84,7 @@ static void http1_conn_begin(struct http1 *http1, struct MHD_Connection *connect
 	conn->magic = HTTP1_CONN_MAGIC;
 	conn->http1 = http1;
 	conn->token = http1->adding;
+	conn->linger_fd = -1;
 	http1->was_taken = true;
 	timer_init(&conn->deadline, http1->loop, http1_conn_on_deadline, conn);
 	timer_start_in(&conn->deadline, http1->params.head_timeout_ms);
@@ -103,7 +104,9 @@ static void http1_conn_end(struct http1_conn *conn)
 	http1_request_free(conn->request);
 	timer_stop(&conn->deadline);
 	list_remove(&conn->node);
-	http1->params.on_closed(http1->params.data, conn->token);
+	http1_hangup_remove(http1, conn);
+	if (!http1_linger_start(conn))
+		http1->params.on_closed(http1->params.data, conn->token);
 	conn->magic = 0;
 	mem_free(conn);
 }
@@ -156,6 +159,7 @@ enum status http1_open(struct loop *loop, const struct http1_params *params,
 	http1->params = *params;
 	http1->hangup_fd = -1;
 	list_init(&http1->conns);
+	list_init(&http1->lingering);
 	loop_task_init(&http1->run, http1_run, http1);
 	timer_init(&http1->again, loop, http1_run, http1);
 	status = http1_hangup_open(http1, err);
@@ -223,6 +227,7 @@ void http1_close(struct http1 *http1)
 		watch_stop(http1->watch);
 		MHD_stop_daemon(http1->daemon);
 	}
+	http1_linger_close(http1);
 	http1_hangup_close(http1);
 	timer_stop(&http1->again);
 	loop_task_cancel(&http1->run);

@@ -48,9 +48,14 @@ void http1_hangup_add(struct http1 *http1, struct http1_conn *conn)
 {
 	struct epoll_event event = {.events = EPOLLRDHUP | EPOLLET, .data.ptr = conn};
 
-	/* Without memory for it, this one's hang-up stays unnoticed until its deadline. Closing the
-	 * socket takes it out of the set again. */
+	/* Without memory for it, this one's hang-up stays unnoticed until its deadline. */
 	(void)epoll_ctl(http1->hangup_fd, EPOLL_CTL_ADD, conn->fd, &event);
+}
+
+void http1_hangup_remove(struct http1 *http1, struct http1_conn *conn)
+{
+	/* Closing the descriptor is not enough when the socket has another one. */
+	(void)epoll_ctl(http1->hangup_fd, EPOLL_CTL_DEL, conn->fd, NULL);
 }
 
 void http1_hangup_close(struct http1 *http1)

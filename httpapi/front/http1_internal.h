@@ -16,7 +16,7 @@
 #include "src/runtime/timer.h"
 
 /* What http1.c (the daemon and its connections), http1_request.c (one request) and http1_hangup.c
- * (who has gone) share. */
+ * (who has gone) and http1_linger.c (who still sends) share. */
 struct watch;
 struct http1_conn;
 struct http1_request;
@@ -41,6 +41,7 @@ struct http1 {
 	int hangup_fd;	      /* epoll set of our own: every connection, for its FIN alone */
 	struct watch *hangup_watch;
 	struct list conns;
+	struct list lingering;
 	void *adding; /* token of the connection that is being added */
 	bool was_taken;
 	bool is_draining;
@@ -55,6 +56,7 @@ struct http1_conn {
 	int fd;
 	struct timer deadline; /* head, body, drain: whichever is running */
 	struct http1_request *request;
+	int linger_fd; /* -1, or a second descriptor of the socket */
 	bool has_hung_up;
 	bool has_served; /* a request was completed on it */
 	char peer[64];
@@ -110,6 +112,13 @@ void http1_request_break(struct http1_request *request, enum status why);
 
 MUST_CHECK enum status http1_hangup_open(struct http1 *http1, struct error *err);
 void http1_hangup_add(struct http1 *http1, struct http1_conn *conn);
+void http1_hangup_remove(struct http1 *http1, struct http1_conn *conn);
 void http1_hangup_close(struct http1 *http1);
+
+/* The connection will close with input unread: keeps the socket. */
+void http1_linger_prepare(struct http1_conn *conn);
+/* The library closes the connection; false when nothing was kept. Takes over the token. */
+bool http1_linger_start(struct http1_conn *conn);
+void http1_linger_close(struct http1 *http1);
 
 #endif

@@ -77,7 +77,7 @@ static void http1_request_abort(struct http_request *base)
 {
 	struct http1_request *request = container_of(base, struct http1_request, base);
 
-	http1_request_break(request, ST_CANCELLED);
+	http1_conn_cut(request->conn);
 }
 
 static const struct http_transport_ops http1_transport = {
@@ -291,8 +291,10 @@ enum MHD_Result http1_request_on_access(void *data, struct MHD_Connection *conne
 	if (request->state == HTTP1_HEAD) {
 		http1_request_begin(request, method, version);
 		if (request->state == HTTP1_ANSWERED &&
-		    (http1_request_has_body(request) || request->must_close))
+		    (http1_request_has_body(request) || request->must_close)) {
+			http1_linger_prepare(request->conn);
 			return http1_request_queue(request);
+		}
 		return request->state == HTTP1_BROKEN ? MHD_NO : MHD_YES;
 	}
 	if (*upload_size > 0)

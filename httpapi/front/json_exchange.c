@@ -305,8 +305,13 @@ static void json_exchange_on_deadline(void *data)
 {
 	struct json_exchange *self = data;
 
-	json_exchange_reply_error(self, ST_DEADLINE_EXCEEDED, 0,
-				  SPAN_LIT("the call's deadline passed"), SPAN_EMPTY);
+	/* Who is too slow to say what it wants would be as slow to let us answer. */
+	if (self->state == JSON_BODY)
+		http_request_abort(self->request);
+	else
+		json_exchange_reply_error(self, ST_DEADLINE_EXCEEDED, 0,
+					  SPAN_LIT("the call's deadline passed"), SPAN_EMPTY);
+	self->request = NULL;
 	json_exchange_cancel(self, ST_DEADLINE_EXCEEDED);
 }
 

@@ -1,0 +1,168 @@
+#include "httpapi/front/json_metadata.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "httpapi/front/http_request.h"
+#include "src/base/clock.h"
+#include "src/grpc/metadata.h"
+#include "tests/unit/unit.h"
+
+static struct h2_header header(const char *name, const char *value)
+{
+	return (struct h2_header){span_from_str(name), span_from_str(value)};
+}
+
+static void print(const struct metadata *metadata, char *text, size_t size)
+{
+	size_t at = 0;
+
+	text[0] = '\0';
+	for (size_t i = 0; i < metadata->count; i++)
+		at += (size_t)snprintf(text + at, size - at, "%.*s=%.*s;",
+				       SPAN_FMT(metadata->items[i].key),
+				       SPAN_FMT(metadata->items[i].value));
+}
+
+#define FORWARDED "x-forwarded-for=10.0.0.1;x-forwarded-host=h;x-forwarded-proto=http;"
+
+static void headers_become_metadata(void **state)
+{
+	const struct {
+		const char *name;
+		struct h2_header headers[5];
+		const char *metadata; /* NULL: refused */
+	} rows[] = {
+		{"end-to-end",
+		 {header("host", "h"), header("authorization", "b"), header("x-a", "1"),
+		  header("x-a", "2")},
+		 "authorization=b;x-a=1;x-a=2;" FORWARDED},
+		{"transport",
+		 {header("host", "h"), header("content-length", "1"), header("te", "trailers"),
+		  header("upgrade", "h2c"), header("grpc-timeout", "1S")},
+		 FORWARDED},
+		{"named by Connection",
+		 {header("host", "h"), header("connection", "X-Hop , keep-alive"),
+		  header("x-hop", "1"), header("x-end", "2")},
+		 "x-end=2;" FORWARDED},
+		{"grpc-metadata-",
+		 {header("host", "h"), header("grpc-metadata-x", "1"),
+		  header("grpc-metadata-te", "2")},
+		 "x=1;" FORWARDED},
+		{"binary",
+		 {header("host", "h"), header("x-bin", "aGk=, eW8")},
+		 "x-bin=hi;x-bin=yo;" FORWARDED},
+		{"bad binary", {header("host", "h"), header("x-bin", "!")}, NULL},
+		{"chain of proxies",
+		 {header("host", "h"), header("x-forwarded-for", "1.1.1.1"),
+		  header("x-forwarded-host", "o"), header("x-forwarded-proto", "https")},
+		 "x-forwarded-host=o;x-forwarded-proto=https;x-forwarded-for=1.1.1.1, 10.0.0.1;"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		struct http_head head = {.headers = {rows[i].headers, 0}, .peer = "10.0.0.1:4711"};
+		struct metadata metadata = {0};
+		struct arena arena;
+		struct error err;
+		char text[512];
+
+		while (head.headers.count < 5 && rows[i].headers[head.headers.count].name.len)
+			head.headers.count++;
+		arena_init(&arena, 100000);
+		if (json_metadata_read(&head, &arena, &metadata, &err)) {
+			UNIT_ROW(rows[i].name, !rows[i].metadata);
+		} else {
+			print(&metadata, text, sizeof(text));
+			UNIT_ROW_SPAN(rows[i].name, span_from_str(text), rows[i].metadata);
+		}
+		arena_fini(&arena);
+	}
+}
+
+static void peers_are_printed_without_port(void **state)
+{
+	static const struct {
+		const char *peer;
+		const char *metadata;
+	} rows[] = {
+		{"10.0.0.1:80", "x-forwarded-for=10.0.0.1;x-forwarded-proto=http;"},
+		{"[::1]:80", "x-forwarded-for=::1;x-forwarded-proto=http;"},
+		{"unix", "x-forwarded-proto=http;"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		struct http_head head = {.peer = rows[i].peer};
+		struct metadata metadata = {0};
+		struct arena arena;
+		struct error err;
+		char text[512];
+
+		arena_init(&arena, 100000);
+		assert_int_equal(json_metadata_read(&head, &arena, &metadata, &err), ST_OK);
+		print(&metadata, text, sizeof(text));
+		UNIT_ROW_SPAN(rows[i].peer, span_from_str(text), rows[i].metadata);
+		arena_fini(&arena);
+	}
+}
+
+static void timeouts_are_read(void **state)
+{
+	static const struct {
+		const char *grpc;
+		const char *server;
+		uint64_t ns; /* 0: refused */
+	} rows[] = {
+		{NULL, NULL, DEADLINE_NEVER},
+		{"2S", NULL, 2 * NS_PER_S},
+		{NULL, "2", 2 * NS_PER_S},
+		{NULL, "0.25", 250 * NS_PER_MS},
+		{NULL, "1.000000001", NS_PER_S + 1},
+		{"1S", "2", NS_PER_S},
+		{"3S", "2", 2 * NS_PER_S},
+		{NULL, "99999999999999", DEADLINE_NEVER},
+		{"99999999H", NULL, DEADLINE_NEVER},
+		{"2s", NULL, 0},
+		{NULL, "0", 0},
+		{NULL, "0.0", 0},
+		{NULL, "-1", 0},
+		{NULL, "1e3", 0},
+		{NULL, "inf", 0},
+		{NULL, "1.", 0},
+		{NULL, ".5", 0},
+		{NULL, "", 0},
+		{NULL, "1.0000000001", 0},
+		{"x", "2", 0},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		struct h2_header headers[2];
+		struct http_head head = {.headers = {headers, 0}};
+		struct error err;
+		uint64_t ns = 0;
+		char name[64];
+
+		if (rows[i].grpc)
+			headers[head.headers.count++] = header("grpc-timeout", rows[i].grpc);
+		if (rows[i].server)
+			headers[head.headers.count++] = header("x-server-timeout", rows[i].server);
+		snprintf(name, sizeof(name), "%s and %s", rows[i].grpc ? rows[i].grpc : "none",
+			 rows[i].server ? rows[i].server : "none");
+		UNIT_ROW(name,
+			 (json_metadata_timeout(&head, &ns, &err) == ST_OK) == (rows[i].ns > 0));
+		UNIT_ROW(name, ns == rows[i].ns);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(headers_become_metadata),
+		cmocka_unit_test(peers_are_printed_without_port),
+		cmocka_unit_test(timeouts_are_read),
+	};
+
+	return cmocka_run_group_tests_name("front/json_metadata", tests, NULL, NULL);
+}
