@@ -131,7 +131,7 @@ void front_world_pass(struct front_world *world, uint64_t wait_ms)
 
 bool front_world_has(struct span bytes, const char *text)
 {
-	return bytes.len && memmem(bytes.data, bytes.len, text, strlen(text));
+	return bytes.data && memmem(bytes.data, bytes.len, text, strlen(text));
 }
 
 /* -- raw clients ------------------------------------------------------------------------------- */
@@ -211,7 +211,7 @@ void raw_wait_closed(struct raw_client *client)
 static size_t raw_head_len(const struct raw_client *client)
 {
 	struct span in = buf_span(&client->in);
-	const uint8_t *end = in.len ? memmem(in.data, in.len, "\r\n\r\n", 4) : NULL;
+	const uint8_t *end = in.data ? memmem(in.data, in.len, "\r\n\r\n", 4) : NULL;
 
 	return end ? (size_t)(end - in.data) + 4 : 0;
 }
