@@ -133,9 +133,12 @@ static int json_run_cmp(const void *a, const void *b)
 
 void json_scan_sort(struct json_printer *printer, const struct json_scan *scan)
 {
-	struct json_run *runs = printer->runs + scan->first_run;
 	size_t count = printer->run_count - scan->first_run;
+	struct json_run *runs;
 
+	if (count < 2)
+		return; /* runs may be NULL still */
+	runs = printer->runs + scan->first_run;
 	for (size_t i = 1; i < count; i++) {
 		if (runs[i - 1].field_index <= runs[i].field_index)
 			continue;
