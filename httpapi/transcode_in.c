@@ -92,6 +92,11 @@ static enum status check_type(struct transcode_in *in, struct error *err)
 {
 	struct span type = in->params_.content_type;
 
+	/* It becomes a string field, which must be UTF-8. */
+	if (in->rule_->is_raw_request && type.len && !media_type_is_sendable(type)) {
+		in->http_status = HTTP_UNSUPPORTED_TYPE;
+		return error_set(err, ST_INVALID_ARGUMENT, "malformed content type");
+	}
 	if (!is_json(in->rule_))
 		return ST_OK;
 	if (type.len == 0 && !in->params_.options->require_content_type)
@@ -113,7 +118,7 @@ static enum status check_head(struct transcode_in *in, struct error *err)
 
 	if (length != TRANSCODE_LENGTH_UNKNOWN && length > in->params_.options->body_max)
 		return too_large(in, "body", in->params_.options->body_max, err);
-	return length ? check_type(in, err) : ST_OK;
+	return length || in->rule_->is_raw_request ? check_type(in, err) : ST_OK;
 }
 
 static enum status bind(struct transcode_in *in, struct error *err)

@@ -208,6 +208,9 @@ static void raw_bodies_are_not_looked_at(void **state)
 		{"nothing", "POST /v1/upload", NULL, NULL, .want = "{}\n"},
 		{"type alone", "POST /v1/upload", "text/x", NULL,
 		 .want = "{\"contentType\":\"text/x\"}\n"},
+		{"type not ASCII", "POST /v1/upload", "text/\xff", "abc", .field = "", .http = 415},
+		{"type not ASCII, no body", "POST /v1/upload", "text/\xff", NULL, .field = "",
+		 .http = 415},
 		{"field", "POST /v1/blob/s?i32=5", "image/png", "abc",
 		 .want = "{\"str\":\"s\",\"i32\":5,\"blob\":{\"contentType\":\"image/png\","
 			 "\"data\":\"YWJj\"}}\n"},

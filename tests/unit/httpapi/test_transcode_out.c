@@ -215,6 +215,25 @@ static void raw_replies_are_not_looked_at(void **state)
 	}
 }
 
+/* Parts of one message are read as if they were joined. */
+static void a_raw_field_in_two_parts_is_one(void **state)
+{
+	struct fixture *f = *state;
+	struct transcode_options options = TRANSCODE_OPTIONS_DEFAULT;
+	struct transcode_reply reply;
+	struct error err = {0};
+	struct span wire = SPAN_LIT("\xa2\x02\x05\x0a\x03"
+				    "a/b"
+				    "\xa2\x02\x03\x12\x01"
+				    "x");
+
+	assert_int_equal(transcode_out(rule_of(f, "POST /v1/blob/x"), wire, PRINTER(f, &options),
+				       &f->scratch, &reply, &err),
+			 ST_OK);
+	UNIT_ROW_SPAN("type", reply.content_type, "a/b");
+	UNIT_ROW_SPAN("data", reply.body, "x");
+}
+
 static void bad_replies_are_internal(void **state)
 {
 	static const struct {
@@ -276,8 +295,8 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		TEST(replies_are_printed),	     TEST(options_reach_the_printer),
-		TEST(raw_replies_are_not_looked_at), TEST(bad_replies_are_internal),
-		TEST(a_full_buffer_is_told_apart),
+		TEST(raw_replies_are_not_looked_at), TEST(a_raw_field_in_two_parts_is_one),
+		TEST(bad_replies_are_internal),	     TEST(a_full_buffer_is_told_apart),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
