@@ -40,6 +40,7 @@ struct redis_connection {
 	struct greeting greeting;
 	struct list unsent;
 	struct list in_flight;
+	size_t in_flight_count;
 	struct timer reply_timer; /* something is due */
 	struct timer retry_timer;
 	uint64_t heard_ns; /* when bytes arrived last */
@@ -98,6 +99,7 @@ static void end(struct redis_connection *c, enum state to, bool is_slow, const s
 	if (to == WAITING)
 		timer_start_in(&c->retry_timer, is_slow ? SLOW_RETRY_MS : next_backoff(c));
 	list_splice_back(&lost, &c->in_flight);
+	c->in_flight_count = 0;
 	list_splice_back(&lost, &c->unsent);
 	if (was_ready)
 		c->ops->on_lost(c->data, &lost, why);
@@ -160,7 +162,8 @@ static void on_produce(void *data, struct buf *out)
 {
 	struct redis_connection *c = data;
 
-	while (!list_is_empty(&c->unsent) && buf_len(out) < STREAM_CHUNK_BYTES) {
+	while (!list_is_empty(&c->unsent) && buf_len(out) < STREAM_CHUNK_BYTES &&
+	       c->in_flight_count < c->params.pipeline_max) {
 		struct redis_command *command =
 			list_entry(c->unsent.next, struct redis_command, node);
 		size_t room = STREAM_CHUNK_BYTES - buf_len(out);
@@ -176,6 +179,7 @@ static void on_produce(void *data, struct buf *out)
 			break;
 		list_remove(&command->node);
 		list_push_back(&c->in_flight, &command->node);
+		c->in_flight_count++;
 	}
 	arm_reply_timer(c);
 }
@@ -264,6 +268,9 @@ static void take_reply(struct redis_connection *c, struct redisReply *reply)
 	struct list *node = list_pop_front(&c->in_flight);
 	struct redis_command *command = list_entry(node, struct redis_command, node);
 
+	c->in_flight_count--;
+	if (!list_is_empty(&c->unsent))
+		stream_want_write(c->stream);
 	command->on_reply(command, reply);
 	if (c->state == GREETING)
 		check_greeting(c);

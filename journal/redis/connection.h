@@ -22,6 +22,7 @@ struct redis_connection_params {
 	uint64_t command_timeout_ms; /* nothing heard for so long while a reply is due: closed */
 	uint64_t backoff_min_ms;
 	uint64_t backoff_max_ms;
+	size_t pipeline_max;   /* commands sent and not answered; further ones wait here */
 	bool is_loss_expected; /* the journal lives in the server's memory: empty after a restart */
 };
 

@@ -19,6 +19,8 @@
 
 /* While appends are refused for a reason that needs a person, Redis is asked so often. */
 #define PROBE_MS ((uint64_t)1000)
+/* Deep enough for one fsync to serve very many; what waits here can still be cancelled. */
+#define PIPELINE_MAX ((size_t)1024)
 /* Our own child's socket appears within milliseconds; asking costs some microseconds. */
 #define CHILD_BACKOFF_MIN_MS ((uint64_t)2)
 #define CHILD_BACKOFF_MAX_MS ((uint64_t)20)
@@ -317,6 +319,7 @@ static enum status open_child(struct redis_journal *j, const struct redis_journa
 		.directory = url->directory,
 		.program = params->redis_server ? params->redis_server : "redis-server",
 		.durability = params->durability ? params->durability : "always",
+		.lock_wait_ms = params->lock_timeout_ms,
 	};
 	enum status st = embedded_open(j->loop, &child, &embedded_ops, j, &j->embedded, err);
 
@@ -360,6 +363,7 @@ static void open_connection(struct redis_journal *j, const struct redis_journal_
 		.command_timeout_ms = params->command_timeout_ms,
 		.backoff_min_ms = j->embedded ? CHILD_BACKOFF_MIN_MS : params->backoff_min_ms,
 		.backoff_max_ms = j->embedded ? CHILD_BACKOFF_MAX_MS : params->backoff_max_ms,
+		.pipeline_max = params->pipeline_max ? params->pipeline_max : PIPELINE_MAX,
 		.is_loss_expected = j->embedded && params->durability &&
 				    strcmp(params->durability, "memory") == 0,
 	};
@@ -378,6 +382,8 @@ enum status redis_journal_open(struct loop *loop, const struct redis_journal_par
 	struct redis_url url;
 	enum status st = redis_url_parse(params->url, &url, err);
 
+	if (st == ST_OK && params->password)
+		st = redis_url_set_password(&url, params->password, err);
 	if (st == ST_OK)
 		st = key_namespace(params->namespace_id, namespace_text, sizeof(namespace_text),
 				   err);

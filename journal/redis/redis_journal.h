@@ -20,6 +20,9 @@ struct redis_journal_params {
 	const char *redis_server; /* embedded: the program, default "redis-server" */
 	uint64_t
 		command_timeout_ms; /* then the connection is closed and the request resent; 1000 */
+	const char *password;	    /* instead of the URL's; NULL: none of its own */
+	uint64_t lock_timeout_ms;   /* embedded: how long a held lock is waited for; 0: 10 s */
+	size_t pipeline_max;	    /* commands without a reply; further ones wait; 0: 1024 */
 	size_t max_pending;	    /* requests waiting at all; more get ST_RESOURCE_EXHAUSTED */
 	uint64_t backoff_min_ms;
 	uint64_t backoff_max_ms;

@@ -133,3 +133,13 @@ enum status redis_url_parse(const char *url, struct redis_url *ret_url, struct e
 		*ret_url = parsed;
 	return st;
 }
+
+enum status redis_url_set_password(struct redis_url *url, const char *password, struct error *err)
+{
+	if (!copy_text(span_from_str(password), url->password, sizeof(url->password)))
+		return error_set(err, ST_INVALID_ARGUMENT,
+				 "the journal's password is longer than %d bytes",
+				 REDIS_URL_PASSWORD_MAX - 1);
+	url->has_auth = true;
+	return ST_OK;
+}

@@ -29,4 +29,8 @@ struct redis_url {
 MUST_CHECK enum status redis_url_parse(const char *url, struct redis_url *ret_url,
 				       struct error *err);
 
+/* A password that does not stand in the URL. Errors: ST_INVALID_ARGUMENT too long. */
+MUST_CHECK enum status redis_url_set_password(struct redis_url *url, const char *password,
+					      struct error *err);
+
 #endif

@@ -49,6 +49,7 @@ struct fake_redis {
 	char *commands[COMMANDS_MAX];
 	size_t count;
 	size_t names[GREETINGS];
+	char *last[GREETINGS];
 	size_t connections;
 	size_t reads;
 };
@@ -106,20 +107,22 @@ static enum greeting greeting_of(const redisReply *command)
 	return GREETINGS;
 }
 
-static void remember(struct fake_redis *fake, const redisReply *command)
+/* Owned by the caller. */
+static char *text_of(const redisReply *command)
 {
 	struct buf text;
+	char *copy;
 
-	BUG_ON(fake->count == COMMANDS_MAX);
 	buf_init(&text, IN_MAX);
 	for (size_t i = 0; i < command->elements; i++) {
 		if (i)
 			buf_append_byte(&text, ' ');
 		buf_append(&text, word(command, i));
 	}
-	fake->commands[fake->count++] = mem_strndup(
-		buf_span(&text).data, buf_len(&text) < SHOWN_MAX ? buf_len(&text) : SHOWN_MAX);
+	copy = mem_strndup(buf_span(&text).data,
+			   buf_len(&text) < SHOWN_MAX ? buf_len(&text) : SHOWN_MAX);
 	buf_fini(&text);
+	return copy;
 }
 
 static void on_command(struct peer *peer, const redisReply *command)
@@ -131,10 +134,13 @@ static void on_command(struct peer *peer, const redisReply *command)
 
 	if (which != GREETINGS) {
 		fake->names[which]++;
+		mem_free(fake->last[which]);
+		fake->last[which] = text_of(command);
 		send_text(peer, fake->greetings[which] ? fake->greetings[which] : good(which));
 		return;
 	}
-	remember(fake, command);
+	BUG_ON(fake->count == COMMANDS_MAX);
+	fake->commands[fake->count++] = text_of(command);
 	node = list_pop_front(&fake->answers);
 	if (!node)
 		return;
@@ -235,6 +241,8 @@ void fake_redis_close(struct fake_redis *fake)
 		mem_free(list_entry(node, struct answer, node));
 	for (size_t i = 0; i < fake->count; i++)
 		mem_free(fake->commands[i]);
+	for (size_t i = 0; i < GREETINGS; i++)
+		mem_free(fake->last[i]);
 	mem_free(fake);
 }
 
@@ -288,6 +296,13 @@ const char *fake_redis_command(const struct fake_redis *fake, size_t i)
 size_t fake_redis_count_of(const struct fake_redis *fake, const char *name)
 {
 	return fake->names[place_of(name)];
+}
+
+const char *fake_redis_last(const struct fake_redis *fake, const char *name)
+{
+	const char *text = fake->last[place_of(name)];
+
+	return text ? text : "";
 }
 
 size_t fake_redis_connections(const struct fake_redis *fake)

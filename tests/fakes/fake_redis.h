@@ -37,8 +37,11 @@ void fake_redis_say(struct fake_redis *fake, const char *text);
  */
 size_t fake_redis_count(const struct fake_redis *fake);
 const char *fake_redis_command(const struct fake_redis *fake, size_t i);
-/* Commands of any kind with this name. */
+/* How often the greeting's command with this name came. */
 size_t fake_redis_count_of(const struct fake_redis *fake, const char *name);
+/* The last of the greeting's commands with this name, as fake_redis_command; "" when there is none.
+ */
+const char *fake_redis_last(const struct fake_redis *fake, const char *name);
 /* Connections so far; reads in which commands beyond the greeting came. */
 size_t fake_redis_connections(const struct fake_redis *fake);
 size_t fake_redis_reads(const struct fake_redis *fake);

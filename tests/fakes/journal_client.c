@@ -215,23 +215,38 @@ static uint64_t deadline_of(uint64_t timeout_ms)
 }
 
 void journal_client_append(struct journal_client *client, struct journal_answer *answer,
-			   const char *id, const struct journal_head *expected,
-			   struct journal_id tag, struct journal_id command, const char *payload,
-			   uint64_t timeout_ms)
+			   const struct journal_attempt *attempt)
 {
-	struct journal_any event = {SPAN_LIT("T"), span_from_str(payload)};
+	struct journal_any event = {SPAN_LIT("T"), span_from_str(attempt->payload)};
 	struct journal_append append = {
-		.key = key_of(id),
-		.expected = *expected,
-		.tag = tag,
-		.command = command,
+		.key = key_of(attempt->id),
+		.expected = attempt->expected,
+		.tag = attempt->tag,
+		.command = attempt->command,
 		.events = &event,
 		.event_count = 1,
 	};
 
 	begin(answer);
-	answer->request = journal_append(client->journal, &append, deadline_of(timeout_ms),
+	answer->request = journal_append(client->journal, &append, deadline_of(attempt->timeout_ms),
 					 journal_client_on_append, answer);
+}
+
+/* expected may lie in answer, which is emptied. */
+void journal_client_append_new(struct journal_client *client, struct journal_answer *answer,
+			       const char *id, const struct journal_head *expected,
+			       const char *payload, uint64_t timeout_ms)
+{
+	const struct journal_attempt attempt = {
+		.id = id,
+		.expected = *expected,
+		.tag = journal_new_id(client->journal),
+		.command = journal_new_id(client->journal),
+		.payload = payload,
+		.timeout_ms = timeout_ms,
+	};
+
+	journal_client_append(client, answer, &attempt);
 }
 
 void journal_client_verify(struct journal_client *client, struct journal_answer *answer,
@@ -264,10 +279,7 @@ enum journal_result journal_client_append_now(struct journal_client *client,
 					      const struct journal_head *expected,
 					      const char *payload)
 {
-	struct journal_head head = *expected;
-
-	journal_client_append(client, answer, id, &head, journal_new_id(client->journal),
-			      journal_new_id(client->journal), payload, ANSWER_MS);
+	journal_client_append_new(client, answer, id, expected, payload, ANSWER_MS);
 	(void)journal_client_until(client, &answer->is_done);
 	return answer->is_done ? answer->result : JOURNAL_ERROR;
 }

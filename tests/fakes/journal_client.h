@@ -58,11 +58,23 @@ struct journal_answer {
 	unsigned calls; /* final callbacks: must be 1 */
 };
 
+/* An append of one event to entity "id" of type "cart". */
+struct journal_attempt {
+	const char *id;
+	struct journal_head expected;
+	struct journal_id tag;
+	struct journal_id command;
+	const char *payload;
+	uint64_t timeout_ms;
+};
+
 /* Starts; answer must stay in place until is_done or the request is cancelled. */
 void journal_client_append(struct journal_client *client, struct journal_answer *answer,
-			   const char *id, const struct journal_head *expected,
-			   struct journal_id tag, struct journal_id command, const char *payload,
-			   uint64_t timeout_ms);
+			   const struct journal_attempt *attempt);
+/* The same with a fresh tag and command. */
+void journal_client_append_new(struct journal_client *client, struct journal_answer *answer,
+			       const char *id, const struct journal_head *expected,
+			       const char *payload, uint64_t timeout_ms);
 void journal_client_verify(struct journal_client *client, struct journal_answer *answer,
 			   const char *id, const struct journal_head *head, uint64_t timeout_ms);
 void journal_client_load(struct journal_client *client, struct journal_answer *answer,

@@ -67,8 +67,10 @@ static struct journal_id id_of(const char *text)
 
 static void start_append(struct journal_answer *into, uint64_t timeout_ms)
 {
-	journal_client_append(&client, into, "alice", &none, id_of(TAG), id_of("cccccccccccccccc"),
-			      "one", timeout_ms);
+	const struct journal_attempt attempt = {
+		"alice", none, id_of(TAG), id_of("cccccccccccccccc"), "one", timeout_ms};
+
+	journal_client_append(&client, into, &attempt);
 }
 
 static void append(void)
@@ -308,6 +310,46 @@ static void too_many_are_refused(void **state)
 	journal_answer_fini(&two[1]);
 }
 
+static void the_pipeline_has_a_limit(void **state)
+{
+	struct redis_journal_params params = journal_client_params();
+	struct journal_answer two[2] = {0};
+
+	(void)state;
+	params.pipeline_max = 2;
+	open_with("", &params);
+	assert_true(journal_client_wait(&client, true));
+	start_append(&two[0], 5000);
+	start_append(&two[1], 5000);
+	start_append(&answer, 5000);
+	while (fake_redis_count(fake) < 2)
+		journal_client_run(&client, 1);
+	journal_client_run(&client, 20);
+	assert_int_equal(fake_redis_count(fake), 2);
+	fake_redis_say(fake, OK_1);
+	while (fake_redis_count(fake) < 3)
+		journal_client_run(&client, 1);
+	assert_true(two[0].is_done);
+	fake_redis_say(fake, OK_1 CONFLICT);
+	assert_true(journal_client_until(&client, &answer.is_done));
+	assert_int_equal(two[1].result, JOURNAL_OK);
+	assert_int_equal(answer.result, JOURNAL_CONFLICT);
+	journal_answer_fini(&two[0]);
+	journal_answer_fini(&two[1]);
+}
+
+static void a_password_beside_the_url(void **state)
+{
+	struct redis_journal_params params = journal_client_params();
+
+	(void)state;
+	params.password = "from a file";
+	open_with("", &params);
+	assert_true(journal_client_wait(&client, true));
+	assert_int_equal(fake_redis_count_of(fake, "AUTH"), 1);
+	assert_string_equal(fake_redis_last(fake, "AUTH"), "AUTH from a file");
+}
+
 static void a_full_disk_is_not_ready_until_a_probe_passes(void **state)
 {
 	(void)state;
@@ -376,6 +418,15 @@ static void refusals_of_the_greeting(void **state)
 	}
 }
 
+static void says_who_it_is(void **state)
+{
+	(void)state;
+	open_with("user:p%40ss@", NULL);
+	assert_true(journal_client_wait(&client, true));
+	assert_string_equal(fake_redis_last(fake, "AUTH"), "AUTH user p@ss");
+	assert_string_equal(fake_redis_last(fake, "SELECT"), "SELECT 3");
+}
+
 static void a_new_journal_is_made(void **state)
 {
 	(void)state;
@@ -428,8 +479,11 @@ int main(void)
 		TEST(a_reply_nobody_asked_for_ends_the_connection),
 		TEST(closing_with_everything_pending),
 		cmocka_unit_test_teardown(too_many_are_refused, teardown),
+		cmocka_unit_test_teardown(the_pipeline_has_a_limit, teardown),
+		cmocka_unit_test_teardown(a_password_beside_the_url, teardown),
 		TEST(a_full_disk_is_not_ready_until_a_probe_passes),
 		cmocka_unit_test(refusals_of_the_greeting),
+		cmocka_unit_test_teardown(says_who_it_is, teardown),
 		cmocka_unit_test_teardown(a_new_journal_is_made, teardown),
 		cmocka_unit_test_teardown(silence_in_the_greeting_is_not_waited_for, teardown),
 		TEST(every_change_is_told),

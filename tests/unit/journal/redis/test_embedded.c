@@ -393,9 +393,7 @@ static void a_full_disk(void **state)
 	memset(payload, 'x', 64 * 1024);
 	open_ready("always");
 	do {
-		journal_client_append(&client, &answer, "alice", &head,
-				      journal_new_id(client.journal),
-				      journal_new_id(client.journal), payload, 1000);
+		journal_client_append_new(&client, &answer, "alice", &head, payload, 1000);
 		assert_true(journal_client_until(&client, &answer.is_done));
 		if (answer.result == JOURNAL_OK)
 			head = answer.head;

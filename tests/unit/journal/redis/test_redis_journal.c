@@ -344,14 +344,12 @@ static void waits_for_redis_and_not_for_ever(void **state)
 	(void)state;
 	redis_server_kill(server);
 	assert_true(journal_client_wait(&client, false));
-	journal_client_append(&client, &answer, "alice", &none, journal_new_id(client.journal),
-			      journal_new_id(client.journal), "x", 100);
+	journal_client_append_new(&client, &answer, "alice", &none, "x", 100);
 	assert_true(journal_client_until(&client, &answer.is_done));
 	assert_int_equal(answer.result, JOURNAL_ERROR);
 	assert_int_equal(answer.error.status, ST_UNAVAILABLE);
 	assert_false(answer.is_unknown);
-	journal_client_append(&client, &answer, "alice", &none, journal_new_id(client.journal),
-			      journal_new_id(client.journal), "x", 10000);
+	journal_client_append_new(&client, &answer, "alice", &none, "x", 10000);
 	journal_client_run(&client, 20);
 	redis_server_again(server);
 	assert_true(journal_client_until(&client, &answer.is_done));
@@ -366,8 +364,7 @@ static void fails_at_once_after_two_seconds(void **state)
 	redis_server_kill(server);
 	journal_client_run(&client, 2100);
 	before = clock_mono_ns();
-	journal_client_append(&client, &answer, "alice", &none, journal_new_id(client.journal),
-			      journal_new_id(client.journal), "x", 10000);
+	journal_client_append_new(&client, &answer, "alice", &none, "x", 10000);
 	assert_true(journal_client_until(&client, &answer.is_done));
 	assert_int_equal(answer.error.status, ST_UNAVAILABLE);
 	assert_non_null(strstr(answer.error.message, "the journal is away"));
@@ -442,12 +439,14 @@ struct writer {
 
 static void writer_go(struct writer *w)
 {
+	struct journal_attempt attempt;
 	char payload[16];
 
 	(void)snprintf(payload, sizeof(payload), "%u", w->done + 1);
 	w->tag = journal_new_id(client.journal);
-	journal_client_append(&client, &w->answer, w->id, &w->head, w->tag,
-			      journal_new_id(client.journal), payload, 15000);
+	attempt = (struct journal_attempt){w->id,   w->head, w->tag, journal_new_id(client.journal),
+					   payload, 15000};
+	journal_client_append(&client, &w->answer, &attempt);
 }
 
 /* Everything acknowledged is there once: every answer is OK, or DUP with our own tag. */
