@@ -64,6 +64,8 @@ bool media_type_is_json(struct span text, bool is_stream)
 {
 	struct media_type type;
 
+	if (span_eq_str(text, "application/json"))
+		return true; /* what nearly everybody sends */
 	if (!media_type_parse(text, &type))
 		return false;
 	if (type.charset.len && !span_eq_nocase(type.charset, SPAN_LIT("utf-8")))
