@@ -466,6 +466,8 @@ enum parse_result json_reader_feed(struct json_reader *reader, struct span chunk
 		result = json_reader_take(reader, &token, err);
 	} while (result == PARSE_MORE);
 	*ret_used = json_lex_used(&reader->lex);
+	/* The chunk is the caller's again: the position must not be counted from its bytes later. */
+	json_lex_feed(&reader->lex, SPAN_EMPTY);
 	return result;
 }
 
