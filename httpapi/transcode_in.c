@@ -151,8 +151,15 @@ enum status transcode_in_start(struct transcode_in *in, const struct transcode_i
 		     params->options);
 	buf_init(&in->body_, params->out->max_bytes);
 	buf_init(&in->mask_, MASK_BYTES_MAX);
+	in->params_.content_type = arena_span(params->arena, params->content_type);
+	if (params->content_type.len && !in->params_.content_type.data)
+		return error_set(err, ST_RESOURCE_EXHAUSTED, "the request head is too large");
 	status = check_head(in, err);
-	return status ? status : bind(in, err);
+	if (!status)
+		status = bind(in, err);
+	in->params_.match = NULL; /* no longer ours to look at */
+	in->params_.query = SPAN_EMPTY;
+	return status;
 }
 
 void transcode_in_fini(struct transcode_in *in)

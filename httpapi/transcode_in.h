@@ -26,16 +26,18 @@
 /* body_length when the length is not known before (chunked). */
 #define TRANSCODE_LENGTH_UNKNOWN UINT64_MAX
 
+/* Borrowed until _start returns: match, query, content_type; for the life of the object: the rest
+ * and the match's route. */
 struct transcode_in_params {
-	const struct route_match *match; /* copied; the path it points into is borrowed */
-	struct span query;		 /* raw, without "?"; borrowed until _start returns */
-	struct span content_type;	 /* of the header; empty: there is none; borrowed */
-	uint64_t body_length;		 /* Content-Length; 0 without a body */
-	const struct schema *schema;	 /* borrowed; resolves Any */
-	const struct transcode_options *options; /* borrowed */
-	struct arena *arena;			 /* borrowed: the request's */
-	struct buf *out; /* borrowed: the message; starts empty and is emptied by the caller
-			    between the messages of a client stream */
+	const struct route_match *match;
+	struct span query;	     /* raw, without "?" */
+	struct span content_type;    /* of the header; empty: there is none */
+	uint64_t body_length;	     /* Content-Length; 0 without a body */
+	const struct schema *schema; /* resolves Any */
+	const struct transcode_options *options;
+	struct arena *arena; /* the request's */
+	struct buf *out;     /* gets the message; starts empty and is emptied by the caller between
+				the messages of a client stream */
 };
 
 struct transcode_in {

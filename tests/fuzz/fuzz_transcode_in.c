@@ -63,10 +63,10 @@ static void take_message(const struct route *route, struct buf *out, struct outc
 	buf_reset(out);
 }
 
-static enum parse_result feed(struct transcode_in *in, const struct input *input, size_t piece,
-			      struct buf *out, struct outcome *outcome)
+static enum parse_result feed(struct transcode_in *in, const struct route *route,
+			      const struct input *input, size_t piece, struct outcome *outcome)
 {
-	const struct route *route = in->params_.match->route;
+	struct buf *out = in->params_.out;
 	struct span body = input->body;
 	enum parse_result result;
 
@@ -108,7 +108,7 @@ static void run(const struct route_match *match, struct span query, const struct
 	buf_init(&out, OUT_BYTES);
 	buf_init(&outcome->messages, 16 * OUT_BYTES);
 	outcome->status = transcode_in_start(&in, &params, &outcome->err);
-	if (!outcome->status && feed(&in, input, piece, &out, outcome) == PARSE_BAD)
+	if (!outcome->status && feed(&in, match->route, input, piece, outcome) == PARSE_BAD)
 		outcome->status = outcome->err.status;
 	BUG_ON(outcome->status && outcome->err.message[0] == '\0');
 	transcode_in_fini(&in);

@@ -442,6 +442,8 @@ static const struct route *naive_best(const struct set *set, struct span method,
 				      struct span path, bool *ret_is_fit)
 {
 	const struct route *best = NULL;
+	const struct route *fit[ROUTES_MAX]; /* they meet on this path, so they must overlap */
+	size_t fit_count = 0;
 	struct naive_path split;
 
 	naive_split(path, &split);
@@ -454,6 +456,9 @@ static const struct route *naive_best(const struct set *set, struct span method,
 		    !naive_fits(t->segments, t->segment_count, split.parts, split.count))
 			continue;
 		*ret_is_fit = true;
+		for (size_t j = 0; j < fit_count; j++)
+			assert_true(path_template_overlap(t, &fit[j]->rule.path));
+		fit[fit_count++] = route;
 		if (!span_eq(route->rule.verb, method))
 			continue;
 		if (!best || path_template_precedence(t, &best->rule.path) < 0)
