@@ -70,9 +70,10 @@ struct h2_stream_ops {
 	void (*on_end)(void *data, struct h2_stream *stream);
 	/* Unsent bytes fell under half of the last h2_stream_write's high water (64 KiB). */
 	void (*on_drained)(void *data, struct h2_stream *stream);
-	/* The last callback; the handle is gone when it returns. is_clean: both halves ended in order;
-	 * otherwise h2_code is the peer's RST_STREAM code, or H2_CANCEL when the session was lost
-	 * (lost_session tells them apart). */
+	/* The last callback; the handle is gone when it returns. is_clean: both halves ended in order,
+	 * or the reply did and the rest of the request was dropped with NO_ERROR; a client hears of
+	 * that only after it consumed the response. Otherwise h2_code is the code of RST_STREAM, or
+	 * H2_CANCEL when the session was lost (lost_session tells them apart). */
 	void (*on_closed)(void *data, struct h2_stream *stream, bool is_clean, bool lost_session,
 			  uint32_t h2_code);
 };

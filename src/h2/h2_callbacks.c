@@ -291,11 +291,16 @@ static void submit_trailers(nghttp2_session *ng, struct h2_stream *stream)
 	stream->trailers = NULL;
 }
 
-static void take_out(struct h2_stream *stream, uint8_t *room, size_t n)
+/* Moves up to max bytes of what was written to the library's frame. */
+static size_t take_out(struct h2_stream *stream, uint8_t *room, size_t max)
 {
-	memcpy(room, buf_span(&stream->out).data, n);
-	buf_consume(&stream->out, n);
-	stream->session->unsent_bytes -= n;
+	struct span bytes = span_head(buf_span(&stream->out), max);
+
+	if (!bytes.data)
+		return 0;
+	memcpy(room, bytes.data, bytes.len);
+	buf_consume(&stream->out, bytes.len);
+	stream->session->unsent_bytes -= bytes.len;
 	if (buf_len(&stream->out) == 0)
 		buf_fini(&stream->out); /* an idle stream holds no buffer */
 	if (stream->wants_drained && buf_len(&stream->out) < H2_DRAIN_LOW) {
@@ -303,6 +308,7 @@ static void take_out(struct h2_stream *stream, uint8_t *room, size_t n)
 		stream->is_newly_drained = true;
 		h2_session_mark(stream->session, stream);
 	}
+	return bytes.len;
 }
 
 static ssize_t on_read_body(nghttp2_session *ng, int32_t stream_id, uint8_t *room, size_t len,
@@ -314,9 +320,7 @@ static ssize_t on_read_body(nghttp2_session *ng, int32_t stream_id, uint8_t *roo
 	(void)source;
 	if (!stream) /* the owner reset it; the RST_STREAM is on its way */
 		return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
-	n = buf_len(&stream->out) < len ? buf_len(&stream->out) : len;
-	if (n > 0)
-		take_out(stream, room, n);
+	n = take_out(stream, room, len);
 	if (buf_len(&stream->out) > 0)
 		return (ssize_t)n;
 	if (stream->is_ending) {

@@ -58,7 +58,7 @@ static enum status listen_errno(int saved_errno, const struct address *address, 
 
 static bool listen_accept_once(struct listen *listen)
 {
-	struct sockaddr_storage peer;
+	struct sockaddr_storage peer = {0};
 	socklen_t len = sizeof(peer);
 	int one = 1;
 	int fd = accept4(listen->fd, (struct sockaddr *)&peer, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);

@@ -131,7 +131,7 @@ void loop_free(struct loop *loop)
 {
 	if (!loop)
 		return;
-	BUG_ON(loop->is_in_turn && "loop freed inside a callback");
+	BUG_ON(loop->is_in_turn); /* freed inside a callback */
 	process_forget_all(loop);
 	uv_close((uv_handle_t *)&loop->prepare, NULL);
 	uv_close((uv_handle_t *)&loop->wake, NULL);

@@ -53,7 +53,7 @@ static void timer_insert(struct loop *loop, struct timer *timer)
 {
 	if (loop->heap_count + 1 >= loop->heap_cap) {
 		loop->heap_cap = loop->heap_cap ? loop->heap_cap * 2 : TIMER_HEAP_FIRST;
-		loop->heap = mem_resize_array(loop->heap, loop->heap_cap, sizeof(*loop->heap));
+		loop->heap = mem_resize_array(loop->heap, loop->heap_cap, sizeof(struct timer *));
 	}
 	loop->heap_count++;
 	timer->place_ = loop->heap_count;

@@ -28,6 +28,9 @@ static uint32_t read_u32(const uint8_t *p)
 static void take_frame(struct h2_raw *raw, const uint8_t *head, const uint8_t *payload)
 {
 	switch (head[3]) {
+	case H2_RAW_DATA:
+		raw->data_frames++;
+		break;
 	case H2_RAW_HEADERS:
 		raw->heads++;
 		raw->first_head_byte = payload[0];
@@ -54,6 +57,7 @@ static void on_read(void *data, struct span bytes)
 {
 	struct h2_raw *raw = data;
 
+	raw->reads++;
 	BUG_ON(!buf_append(&raw->in, bytes));
 	for (;;) {
 		struct span in = buf_span(&raw->in);

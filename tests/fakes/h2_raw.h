@@ -42,6 +42,8 @@ struct h2_raw {
 	uint32_t rst_code; /* of the last RST_STREAM */
 	unsigned rst_count;
 	unsigned settings_acks;
+	unsigned reads; /* how many pieces the bytes came in */
+	unsigned data_frames;
 	unsigned heads;
 	unsigned ends;		 /* HEADERS with END_STREAM */
 	uint8_t first_head_byte; /* of the last HEADERS: mostly the indexed :status */

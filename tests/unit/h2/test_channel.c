@@ -352,6 +352,30 @@ static void goaway_moves_new_streams_to_a_new_connection(void **state)
 	assert_int_equal(f->fake.accepted, 2);
 }
 
+static bool is_after(void *data)
+{
+	return clock_mono_ns() >= *(uint64_t *)data;
+}
+
+static bool has_reconnected(void *data)
+{
+	return ((struct fixture *)data)->fake.accepted == 2 && is_ready(data);
+}
+
+static void goaway_after_a_while_needs_no_back_off(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t lasted_ns;
+
+	open_quick(f);
+	run(f, is_ready, f);
+	lasted_ns = clock_mono_ns() + 11 * NS_PER_MS; /* over backoff_max_ms */
+	(void)loop_run_until(f->loop, is_after, &lasted_ns, lasted_ns);
+	h2_fake_drain_all(&f->fake);
+	run(f, has_reconnected, f);
+	assert_string_equal(f->states, "rcr");
+}
+
 static void closing_tells_everyone_before_it_returns(void **state)
 {
 	struct fixture *f = *state;
@@ -402,6 +426,7 @@ int main(void)
 		TEST(cancelled_waits_are_never_told),
 		TEST(a_lost_connection_is_made_again),
 		TEST(goaway_moves_new_streams_to_a_new_connection),
+		TEST(goaway_after_a_while_needs_no_back_off),
 		TEST(closing_tells_everyone_before_it_returns),
 		TEST(closing_is_safe_inside_a_streams_callback),
 	};

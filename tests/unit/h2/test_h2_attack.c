@@ -611,6 +611,35 @@ static void unread_bodies_are_bounded_per_connection(void **state)
 	assert_true(f->fake.requests >= 16 && f->fake.requests < 20);
 }
 
+/* Not an attack, but seen best in raw bytes: head, message and trailers of a reply are one write,
+ * and a reply without message has no empty DATA frame. */
+static void a_reply_leaves_in_one_write(void **state)
+{
+	static const struct {
+		const char *name;
+		bool has_body;
+		unsigned data_frames;
+	} rows[] = {
+		{"with a message", true, 1},
+		{"trailers only", false, 0},
+	};
+	struct fixture *f = *state;
+
+	open_raw(f);
+	for (uint32_t i = 0; i < COUNT_OF(rows); i++) {
+		f->raw.reads = f->raw.data_frames = f->raw.ends = f->raw.heads = 0;
+		request(f, i * 2 + 1, "/echo", rows[i].has_body ? 0 : H2_RAW_END_STREAM);
+		if (rows[i].has_body)
+			h2_raw_frame(&f->raw, H2_RAW_DATA, H2_RAW_END_STREAM, i * 2 + 1,
+				     SPAN_LIT("hello"));
+		h2_raw_send(&f->raw);
+		run(f, is_nonzero, &f->raw.ends);
+		UNIT_ROW(rows[i].name, f->raw.heads == 2);
+		UNIT_ROW(rows[i].name, f->raw.data_frames == rows[i].data_frames);
+		UNIT_ROW(rows[i].name, f->raw.reads == 1);
+	}
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -642,6 +671,7 @@ int main(void)
 		TEST(a_peer_silent_to_ping_is_dropped),
 		TEST(a_peer_that_never_reads_is_bounded),
 		TEST(unread_bodies_are_bounded_per_connection),
+		TEST(a_reply_leaves_in_one_write),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

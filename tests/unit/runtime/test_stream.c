@@ -614,6 +614,42 @@ static void watches_tell_readiness_and_hangup(void **state)
 	close(fds[0]);
 }
 
+/* What a listener does that peeks at the first bytes: the watch hands its socket over. */
+struct handover {
+	struct fixture *f;
+	struct watch *watch;
+	int fd;
+};
+
+static void on_peeked(void *data, unsigned events)
+{
+	struct handover *handover = data;
+	char byte;
+
+	assert_true(events & WATCH_READABLE);
+	assert_int_equal(recv(handover->fd, &byte, 1, MSG_PEEK), 1);
+	watch_stop(handover->watch);
+	handover->f->right.stream =
+		stream_from_fd(handover->f->loop, handover->fd, &ops, &handover->f->right);
+}
+
+static void a_watched_socket_becomes_a_stream(void **state)
+{
+	struct fixture *f = *state;
+	struct handover handover = {.f = f};
+	int fds[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds),
+			 0);
+	handover.fd = fds[1];
+	handover.watch = watch_start(f->loop, fds[1], WATCH_READABLE, on_peeked, &handover);
+	f->left.stream = stream_from_fd(f->loop, fds[0], &ops, &f->left);
+	f->left.to_produce = 1000;
+	stream_want_write(f->left.stream);
+	run(f, right_has_all);
+	assert_int_equal(f->right.read_bytes, 1000);
+}
+
 static size_t count_open_fds(void)
 {
 	DIR *dir = opendir("/proc/self/fd");
@@ -663,6 +699,7 @@ int main(void)
 		TEST(ports_in_use_are_told),
 		TEST(accepting_pauses_without_descriptors),
 		TEST(watches_tell_readiness_and_hangup),
+		TEST(a_watched_socket_becomes_a_stream),
 		TEST(nothing_stays_open),
 	};
 
