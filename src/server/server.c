@@ -31,14 +31,26 @@
 
 /* ---- readiness ------------------------------------------------------------------------------- */
 
-bool server_is_ready(const struct server *server, const char **reason)
+/* Names the part that is not ready; the text lives in the server until the next question. */
+static bool server_blame(struct server *server, const char *part, const char **reason)
+{
+	(void)snprintf(server->reason, sizeof(server->reason), "%s: %s", part,
+		       *reason); /* cut is fine */
+	*reason = server->reason;
+	return false;
+}
+
+bool server_is_ready(struct server *server, const char **reason)
 {
 	if (server->phase != SERVER_SERVING) {
 		*reason = "shutting down";
 		return false;
 	}
-	return userfn_is_ready(server->userfn, reason) &&
-	       journal_is_ready(server->journal, reason) && front_is_ready(server->front, reason);
+	if (!userfn_is_ready(server->userfn, reason))
+		return server_blame(server, "user function", reason);
+	if (!journal_is_ready(server->journal, reason))
+		return server_blame(server, "journal", reason);
+	return front_is_ready(server->front, reason) || server_blame(server, "routes", reason);
 }
 
 static void server_update_gauges(struct server *server)

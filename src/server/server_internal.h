@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "src/base/error.h"
 #include "src/runtime/loop.h"
 #include "src/runtime/timer.h"
 
@@ -42,11 +43,12 @@ struct server {
 	struct timer grace_timer;
 	enum server_phase phase;
 	bool was_ready;
+	char reason[ERROR_MESSAGE_MAX];
 	int exit_code;
 };
 
 /* True when calls can be served; otherwise reason gets a sentence. */
-bool server_is_ready(const struct server *server, const char **reason);
+bool server_is_ready(struct server *server, const char **reason);
 
 /* shutdown.c: data is the server. */
 void server_on_signal(void *data, int signal_number);

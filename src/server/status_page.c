@@ -74,7 +74,7 @@ static json_t *status_journal(const struct server *server)
 
 void server_status_page(void *data, struct buf *out)
 {
-	const struct server *server = data;
+	struct server *server = data;
 	const char *reason = NULL;
 	bool is_ready = server_is_ready(server, &reason);
 	json_t *page = status_component(is_ready, reason);

@@ -122,7 +122,7 @@ describe('a misbehaving function', () => {
     const shortLived = world.client(gateway, path.join(srcdir, 'tests/fakes/headgate/test/entity.proto'), 'headgate.test.ShortLived', [path.join(srcdir, 'tests/fakes')]);
     const first = await call(shortLived, 'Process', { id: 'short', text: 'x', emit: 1 });
     assert.equal(first.activation_commands, '1');
-    await waitFor('passivation', async () => (await metric(gateway, 'headgate_entity_passivations_total')) >= 1);
+    await waitFor('passivation', async () => (await metric(gateway, 'headgate_entity_passivations_total', { entity_name: 'test-short-lived' })) >= 1);
     const second = await call(shortLived, 'Process', { id: 'short' });
     assert.deepEqual([second.count, second.activation_commands], ['1', '1']);
   });
