@@ -143,7 +143,7 @@ static void client_send_grpc(struct client *client, const char *key)
 		wire_put_bytes_field(&writer, 3, SPAN_LIT("Deluxe"));
 		wire_put_uint_field(&writer, 4, 1);
 	}
-	(void)wire_finish(&writer); /* far below REQUEST_BYTES_MAX */
+	BUG_ON(!wire_finish(&writer)); /* far below REQUEST_BYTES_MAX */
 	wire_writer_fini(&writer);
 	(void)grpc_unary_start(client->load->loop, client->channel, &params,
 			       buf_span(&client->request), client_on_unary, client);
