@@ -73,7 +73,7 @@ static uint64_t next_backoff(struct redis_connection *c)
 
 	c->backoff_ms = wait * 2 < c->params.backoff_max_ms ? wait * 2 : c->params.backoff_max_ms;
 	hash_random(&random, sizeof(random));
-	return wait / 2 + wait * random / (2 * UINT16_MAX);
+	return wait / 2 + wait / 2 * random / UINT16_MAX;
 }
 
 static void let_go(struct redis_connection *c)
@@ -376,12 +376,10 @@ struct redis_connection *redis_connection_new(struct loop *loop,
 
 void redis_connection_free(struct redis_connection *c)
 {
-	struct list *node;
-
 	if (!c)
 		return;
 	let_go(c);
-	while ((node = list_pop_front(&c->in_flight)) || (node = list_pop_front(&c->unsent)))
+	while (list_pop_front(&c->in_flight) || list_pop_front(&c->unsent))
 		continue;
 	mem_free(c->namespace_text);
 	mem_free(c);

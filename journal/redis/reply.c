@@ -147,7 +147,7 @@ enum status reply_events(const struct redisReply *reply, uint64_t first,
 			 struct journal_event *events, size_t max, size_t *ret_count,
 			 struct error *err)
 {
-	struct record record;
+	struct record record = {0};
 	enum status st;
 
 	if (reply->type != REDIS_REPLY_ARRAY || reply->elements > max)

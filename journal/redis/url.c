@@ -13,9 +13,9 @@
 
 static bool copy_text(struct span text, char *to, size_t size)
 {
-	if (text.len >= size || memchr(text.data ? text.data : (const uint8_t *)"", 0, text.len))
+	if (text.len >= size || span_find(text, 0) < text.len)
 		return false;
-	if (text.len)
+	if (text.data)
 		memcpy(to, text.data, text.len);
 	to[text.len] = 0;
 	return true;
