@@ -1,3 +1,4 @@
+#define HEADGATE_ERROR_IMPLEMENTATION
 #include "src/base/error.h"
 
 #include <stdarg.h>
