@@ -173,6 +173,7 @@ enum status front_open(struct loop *loop, const struct front_params *params,
 	front->transcode.body_max = params->config->http_max_body_bytes;
 	front->transcode.message_max = params->config->grpc_max_message_bytes;
 	list_init(&front->calls);
+	list_init(&front->json_spare);
 	loop_task_init(&front->drained, front_on_drained, front);
 	for (size_t i = 0; i < FRONT_REFUSAL_COUNT_; i++) {
 		struct metrics_label label = {"reason", span_from_str(front_refusal_names[i])};
@@ -277,6 +278,7 @@ void front_close(struct front *front)
 	listener_close(front->admin);
 	listener_close(front->metrics);
 	loop_task_cancel(&front->drained);
+	json_exchange_drop_spare(front);
 	routes_unref(front->routes);
 	status_map_free(front->status_map);
 	mem_free(front);

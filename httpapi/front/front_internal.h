@@ -45,8 +45,10 @@ struct front {
 	struct status_map *status_map;
 	struct transcode_options transcode;
 	struct metrics_series *refused[FRONT_REFUSAL_COUNT_];
-	struct list calls; /* grpc_exchange and json_exchange objects, to be cut at the end */
-	size_t call_count; /* exchanges and, for gRPC, answers on their way */
+	struct list calls;	/* grpc_exchange and json_exchange objects, to be cut at the end */
+	size_t call_count;	/* exchanges and, for gRPC, answers on their way */
+	struct list json_spare; /* finished json_exchange objects, to be used again */
+	size_t json_spare_count;
 	bool is_draining;
 	void (*on_drained)(void *data);
 	void *on_drained_data;
@@ -81,6 +83,9 @@ void grpc_exchange_serve(void *data, struct h2_stream *stream, const struct h2_h
 /* One request that is not gRPC, on the public port: built-in pages, JSON calls. data is the front.
  */
 void dispatch_serve(void *data, struct http_request *request, const struct http_head *head);
+
+/* Releases what is kept for later calls. */
+void json_exchange_drop_spare(struct front *front);
 
 /* A JSON call. The head's target was not looked at yet. */
 void json_exchange_serve(struct front *front, struct http_request *request,

@@ -158,6 +158,7 @@ enum status http1_open(struct loop *loop, const struct http1_params *params,
 	http1->loop = loop;
 	http1->params = *params;
 	http1->hangup_fd = -1;
+	buf_init(&http1->names, params->max_head_bytes);
 	list_init(&http1->conns);
 	list_init(&http1->lingering);
 	loop_task_init(&http1->run, http1_run, http1);
@@ -231,6 +232,7 @@ void http1_close(struct http1 *http1)
 	http1_hangup_close(http1);
 	timer_stop(&http1->again);
 	loop_task_cancel(&http1->run);
+	buf_fini(&http1->names);
 	http1->magic = 0;
 	mem_free(http1);
 }

@@ -10,7 +10,7 @@
 #include "httpapi/front/http1.h"
 #include "httpapi/front/http_guard.h"
 #include "httpapi/front/http_request.h"
-#include "src/base/arena.h"
+#include "src/base/buf.h"
 #include "src/base/list.h"
 #include "src/runtime/loop.h"
 #include "src/runtime/timer.h"
@@ -42,7 +42,8 @@ struct http1 {
 	struct watch *hangup_watch;
 	struct list conns;
 	struct list lingering;
-	void *adding; /* token of the connection that is being added */
+	struct buf names; /* header names in lower case, of the head being served */
+	void *adding;	  /* token of the connection that is being added */
 	bool was_taken;
 	bool is_draining;
 	size_t active;
@@ -80,8 +81,7 @@ struct http1_request {
 	struct MHD_Connection *connection;
 	struct MHD_Response *response;
 	unsigned status;
-	struct arena arena; /* the target, header names in lower case */
-	struct span target;
+	char *target;
 	uint64_t body_bytes; /* read so far */
 	struct http_framing framing;
 	bool is_wanted; /* a read is unanswered */

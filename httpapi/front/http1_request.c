@@ -10,8 +10,6 @@
 #include "src/base/error.h"
 #include "src/base/mem.h"
 
-/* Header records and lower-case names of one head, and the target. */
-#define HTTP1_ARENA_BYTES_MAX ((size_t)128 * 1024)
 #define HTTP1_HEADERS_MAX 256
 
 static void http1_request_wake(struct http1_request *request)
@@ -113,8 +111,7 @@ void *http1_request_on_target(void *data, const char *target, struct MHD_Connect
 	request->conn = OBJ_CAST(struct http1_conn, HTTP1_CONN_MAGIC, info->socket_context);
 	http1_request_free(request->conn->request);
 	request->conn->request = request;
-	arena_init(&request->arena, HTTP1_ARENA_BYTES_MAX);
-	request->target = arena_span(&request->arena, span_from_str(target));
+	request->target = mem_strdup(target); /* the library bounds it by its pool */
 	if (request->conn->has_served)
 		timer_start_in(&request->conn->deadline, http1->params.head_timeout_ms);
 	http1->active++;
@@ -144,18 +141,22 @@ static enum MHD_Result http1_request_collect(void *data, enum MHD_ValueKind kind
 	return MHD_YES;
 }
 
-/* Names in lower case, in the request's arena. */
-static void http1_request_lower(struct http1_request *request, struct http1_headers *headers)
+/* Names in lower case; together they are shorter than the head. */
+static void http1_request_lower(struct http1 *http1, struct http1_headers *headers)
 {
+	uint8_t *lower;
+
+	buf_reset(&http1->names);
+	lower = buf_reserve(&http1->names, headers->bytes);
+	BUG_ON(!lower);
 	for (size_t i = 0; i < headers->count; i++) {
 		struct span name = headers->items[i].name;
-		uint8_t *lower = arena_alloc(&request->arena, name.len);
 
-		BUG_ON(!lower); /* a head is far smaller than the arena */
 		for (size_t k = 0; k < name.len; k++)
 			lower[k] = name.data[k] >= 'A' && name.data[k] <= 'Z' ? name.data[k] | 0x20
 									      : name.data[k];
 		headers->items[i].name.data = lower;
+		lower += name.len;
 	}
 }
 
@@ -180,18 +181,21 @@ static void http1_request_begin(struct http1_request *request, const char *metho
 				const char *version)
 {
 	struct http1 *http1 = request->conn->http1;
-	struct http1_headers headers = {.count = 0};
+	struct http1_headers headers;
+	struct span target = span_from_str(request->target);
 	struct http_guard_head guarded;
 	struct http_head head;
 	const char *fault;
 
 	request->state = HTTP1_BODY;
 	timer_start_in(&request->conn->deadline, http1->params.body_timeout_ms);
+	headers.count = 0; /* the items need no zeroes */
+	headers.bytes = strlen(method) + target.len + strlen(version) + 4;
+	headers.is_over = false;
 	(void)MHD_get_connection_values(request->connection, MHD_HEADER_KIND, http1_request_collect,
 					&headers);
-	headers.bytes += strlen(method) + request->target.len + strlen(version) + 4;
 	guarded = (struct http_guard_head){
-		.target = request->target,
+		.target = target,
 		.headers = {headers.items, headers.count},
 		.is_http_1_0 = strcmp(version, "HTTP/1.1") != 0,
 	};
@@ -205,10 +209,10 @@ static void http1_request_begin(struct http1_request *request, const char *metho
 				     "the request head is too large");
 		return;
 	}
-	http1_request_lower(request, &headers);
+	http1_request_lower(http1, &headers);
 	head = (struct http_head){
 		.method = span_from_str(method),
-		.target = request->target,
+		.target = target,
 		.content_length = request->framing.is_chunked ? HTTP_LENGTH_UNKNOWN
 							      : request->framing.content_length,
 		.headers = {headers.items, headers.count},
@@ -316,7 +320,7 @@ void http1_request_free(struct http1_request *request)
 	}
 	if (request->response)
 		MHD_destroy_response(request->response);
-	arena_fini(&request->arena);
+	mem_free(request->target);
 	request->conn->request = NULL;
 	request->magic = 0;
 	mem_free(request);

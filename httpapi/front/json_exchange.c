@@ -64,17 +64,81 @@ struct json_exchange {
 	struct error reply_error; /* why the reply cannot be shown */
 };
 
-static void json_exchange_free(struct json_exchange *self)
+/* Objects kept with their memory, as many as a busy moment has calls at once; and only memory of the
+ * usual size, so that a burst of large calls leaves nothing behind. */
+#define JSON_SPARE_MAX 128
+#define JSON_SPARE_BYTES ((size_t)2048)
+
+static struct json_exchange *json_exchange_new(struct front *front)
 {
-	timer_stop(&self->deadline);
-	loop_task_cancel(&self->give);
-	transcode_in_fini(&self->in);
+	struct list *node = list_pop_front(&front->json_spare);
+	struct json_exchange *self;
+	struct arena arena;
+	struct buf message;
+	struct buf reply;
+
+	if (!node) {
+		self = mem_new(struct json_exchange);
+		arena_init(&self->arena, JSON_ARENA_BYTES_MAX);
+		buf_init(&self->message, front->transcode.message_max);
+		buf_init(&self->reply, JSON_REPLY_BYTES_MAX);
+		return self;
+	}
+	front->json_spare_count--;
+	self = list_entry(node, struct json_exchange, base.node);
+	arena = self->arena;
+	message = self->message;
+	reply = self->reply;
+	*self = (struct json_exchange){.arena = arena, .message = message, .reply = reply};
+	return self;
+}
+
+static void json_exchange_drop(struct json_exchange *self)
+{
 	buf_fini(&self->message);
 	buf_fini(&self->reply);
 	arena_fini(&self->arena);
+	mem_free(self);
+}
+
+void json_exchange_drop_spare(struct front *front)
+{
+	struct list *node;
+
+	while ((node = list_pop_front(&front->json_spare)))
+		json_exchange_drop(list_entry(node, struct json_exchange, base.node));
+	front->json_spare_count = 0;
+}
+
+static void json_exchange_trim(struct buf *buf)
+{
+	if (buf_len(buf) > JSON_SPARE_BYTES)
+		buf_fini(buf);
+	else
+		buf_reset(buf);
+}
+
+static void json_exchange_free(struct json_exchange *self)
+{
+	struct front *front = self->base.front;
+
+	timer_stop(&self->deadline);
+	loop_task_cancel(&self->give);
+	transcode_in_fini(&self->in);
 	routes_unref(self->routes);
 	front_call_end(&self->base);
-	mem_free(self);
+	if (front->json_spare_count == JSON_SPARE_MAX) {
+		json_exchange_drop(self);
+		return;
+	}
+	json_exchange_trim(&self->message);
+	json_exchange_trim(&self->reply);
+	if (self->arena.used_bytes > JSON_SPARE_BYTES)
+		arena_fini(&self->arena);
+	else
+		arena_reset(&self->arena);
+	list_push_front(&front->json_spare, &self->base.node);
+	front->json_spare_count++;
 }
 
 static void json_exchange_end(struct json_exchange *self)
@@ -382,7 +446,7 @@ static enum status json_exchange_start(struct json_exchange *self, const struct 
 static void json_exchange_begin(struct front *front, struct http_request *request,
 				const struct http_head *head, struct route_match *match)
 {
-	struct json_exchange *self = mem_new(struct json_exchange);
+	struct json_exchange *self = json_exchange_new(front);
 	struct error err;
 
 	front_call_begin(front, &self->base, json_exchange_cut);
@@ -398,9 +462,6 @@ static void json_exchange_begin(struct front *front, struct http_request *reques
 	};
 	timer_init(&self->deadline, front->loop, json_exchange_on_deadline, self);
 	loop_task_init(&self->give, json_exchange_give, self);
-	arena_init(&self->arena, JSON_ARENA_BYTES_MAX);
-	buf_init(&self->message, front->transcode.message_max);
-	buf_init(&self->reply, JSON_REPLY_BYTES_MAX);
 	http_request_set_handler(request, &json_exchange_handler, self);
 	if (json_exchange_start(self, head, match, &err))
 		json_exchange_fail(self, &err);
