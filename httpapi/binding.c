@@ -301,6 +301,11 @@ static bool is_reserved(int c)
 	return c > 0 && strchr(":/?#[]@!$&'()*+,;=", c) != NULL;
 }
 
+static int hex(int c)
+{
+	return c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10;
+}
+
 /* Decodes all escapes but those of reserved characters. The path is known to be well-formed. */
 static bool decode_unreserved(struct span raw, struct buf *out)
 {
@@ -308,17 +313,16 @@ static bool decode_unreserved(struct span raw, struct buf *out)
 
 	for (size_t i = 0; i < raw.len && is_written; i++) {
 		struct span escape = span_head(span_skip(raw, i), 3);
+		int c = raw.data[i];
 
-		if (raw.data[i] != '%') {
-			is_written = buf_append_byte(out, raw.data[i]);
+		if (c != '%') {
+			is_written = buf_append_byte(out, (uint8_t)c);
 			continue;
 		}
-		is_written = text_percent_decode(escape, false, out);
+		c = hex(raw.data[i + 1]) << 4 | hex(raw.data[i + 2]);
+		is_written =
+			is_reserved(c) ? buf_append(out, escape) : buf_append_byte(out, (uint8_t)c);
 		i += 2;
-		if (is_written && is_reserved(buf_span(out).data[buf_len(out) - 1])) {
-			buf_truncate(out, buf_len(out) - 1);
-			is_written = buf_append(out, escape);
-		}
 	}
 	return is_written;
 }
@@ -411,7 +415,8 @@ static void split_map_key(struct parameter *from, struct span *ret_name)
 	size_t open = span_find(from->name, '[');
 
 	*ret_name = from->name;
-	if (open == from->name.len || from->name.data[from->name.len - 1] != ']')
+	if (!from->name.data || open == from->name.len ||
+	    from->name.data[from->name.len - 1] != ']')
 		return;
 	from->map_key = span_make(from->name.data + open + 1, from->name.len - open - 2);
 	from->has_map_key = true;

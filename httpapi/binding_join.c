@@ -30,7 +30,7 @@ static bool seal(const struct binding *binding, struct binding_node *node)
 			return false;
 		node->by_number[count++] = it;
 	}
-	qsort(node->by_number, count, sizeof(*node->by_number), by_number);
+	qsort(node->by_number, count, sizeof(struct binding_node *), by_number);
 	return true;
 }
 

@@ -291,7 +291,7 @@ bool status_details_from_error(const struct error *failure, struct buf *out)
 	struct buf bad_request;
 	bool is_written;
 
-	buf_init(&bad_request, 2 * (ERROR_FIELD_MAX + ERROR_MESSAGE_MAX));
+	buf_init(&bad_request, (size_t)2 * (ERROR_FIELD_MAX + ERROR_MESSAGE_MAX));
 	is_written = failure->field[0] == '\0' ||
 		     status_violation_add(&bad_request, span_from_str(failure->field),
 					  span_from_str(failure->message));
