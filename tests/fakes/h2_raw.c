@@ -58,6 +58,12 @@ static void on_read(void *data, struct span bytes)
 	struct h2_raw *raw = data;
 
 	raw->reads++;
+	if (raw->preface_left) {
+		size_t skipped = bytes.len < raw->preface_left ? bytes.len : raw->preface_left;
+
+		raw->preface_left -= skipped;
+		bytes = span_skip(bytes, skipped);
+	}
 	BUG_ON(!buf_append(&raw->in, bytes));
 	for (;;) {
 		struct span in = buf_span(&raw->in);
@@ -124,15 +130,28 @@ void h2_raw_send(struct h2_raw *raw)
 		stream_want_write(raw->stream);
 }
 
-void h2_raw_connect(struct h2_raw *raw, struct loop *loop, uint16_t port)
+static void start(struct h2_raw *raw)
 {
-	struct address address = {.port = port, .host = "127.0.0.1"};
 	struct buf out = raw->out;
 
 	BUG_ON(raw->stream);
 	buf_fini(&raw->in);
 	*raw = (struct h2_raw){.out = out};
 	buf_init(&raw->in, H2_RAW_BYTES_MAX);
+}
+
+void h2_raw_accept(struct h2_raw *raw, struct loop *loop, int fd)
+{
+	start(raw);
+	raw->preface_left = sizeof("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n") - 1;
+	raw->stream = stream_from_fd(loop, fd, &raw_ops, raw);
+}
+
+void h2_raw_connect(struct h2_raw *raw, struct loop *loop, uint16_t port)
+{
+	struct address address = {.port = port, .host = "127.0.0.1"};
+
+	start(raw);
 	raw->stream = stream_connect(loop, &address, DEADLINE_NEVER, &raw_ops, raw);
 }
 

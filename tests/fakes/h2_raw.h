@@ -8,7 +8,7 @@
 #include "src/base/buf.h"
 #include "src/base/span.h"
 
-/* An HTTP/2 client made of bytes: sends whatever it is told to, right or wrong, and counts the
+/* An HTTP/2 peer made of bytes: sends whatever it is told to, right or wrong, and counts the
  * frames that come back. */
 struct loop;
 struct stream;
@@ -36,6 +36,7 @@ struct h2_raw {
 	struct stream *stream; /* NULL: not connected */
 	struct buf out;
 	struct buf in;
+	size_t preface_left; /* of the client, before its first frame */
 	bool is_closed;
 	bool has_goaway;
 	uint32_t goaway_code;
@@ -54,6 +55,9 @@ void h2_raw_fini(struct h2_raw *raw);
 
 /* Connects to a port of 127.0.0.1 and forgets what was counted. What is queued leaves then. */
 void h2_raw_connect(struct h2_raw *raw, struct loop *loop, uint16_t port);
+
+/* The same as the server of an accepted connection: the client's preface is skipped. */
+void h2_raw_accept(struct h2_raw *raw, struct loop *loop, int fd);
 
 /* Queue bytes; h2_raw_send lets them leave together. */
 void h2_raw_greet(struct h2_raw *raw); /* preface and empty SETTINGS */

