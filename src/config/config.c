@@ -145,7 +145,8 @@ static enum status config_derive_journal_url(struct config *config, const char *
 	enum status status;
 
 	buf_init(&url, CONFIG_VALUE_MAX * 2);
-	if (state_home.len)
+	/* The XDG specification has relative paths ignored. */
+	if (state_home.len && state_home.data[0] == '/')
 		(void)buf_printf(&url,
 				 "embedded:%.*s/headgate", /* cut: longer than a value may be */
 				 SPAN_FMT(span_head(state_home, CONFIG_VALUE_MAX)));
@@ -234,7 +235,6 @@ static enum status config_check_ports(const struct config *config, struct error 
 	} ports[] = {
 		{CONFIG_KEY_listen, config->listen, 0},
 		{CONFIG_KEY_admin_listen, config->admin_listen, 0},
-		{CONFIG_KEY_peer_listen, config->peer_listen, 0},
 		{CONFIG_KEY_metrics_port, NULL, config->metrics_port},
 		{CONFIG_KEY_user_function_port, NULL, config->user_function_port},
 	};

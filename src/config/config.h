@@ -39,9 +39,6 @@ enum config_durability {
 	CONFIG_DURABILITY_MEMORY,
 };
 
-/* http.stream_default */
-enum config_stream { CONFIG_STREAM_ARRAY, CONFIG_STREAM_NDJSON };
-
 /* From weak to strong: a value gives way to one from a later source. */
 enum config_source { CONFIG_DEFAULT, CONFIG_FILE, CONFIG_ENV, CONFIG_FLAG };
 
@@ -79,6 +76,13 @@ const char *config_key_name(enum config_key key);
 
 /* A value of a CHOICE as text, for instance "everysec"; of a literal. */
 struct span config_choice_name(enum config_key key, unsigned choice);
+
+/* Reads the secret in a file named by a *_file key: its text without trailing line ends, at most
+ * ret_secret's maximum. Blocks; only for start-up. Errors: ST_NOT_FOUND, ST_UNAVAILABLE,
+ * ST_INVALID_ARGUMENT empty, too long or more than one line; messages name the file, never its
+ * text. */
+MUST_CHECK enum status config_read_secret(const char *path, struct buf *ret_secret,
+					  struct error *err);
 
 /* The table of --help-config. */
 void config_print_help(struct buf *out);

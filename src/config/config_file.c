@@ -194,27 +194,55 @@ enum status config_file_read(struct config *config, const char *name, struct spa
 	return status;
 }
 
-enum status config_file_load(struct config *config, const char *path, struct error *err)
+static enum status config_file_slurp(const char *path, struct buf *ret_content, struct error *err)
 {
-	enum status status;
-	struct buf content;
+	enum status status = ST_OK;
 	FILE *stream = fopen(path, "rbe");
+	size_t room = ret_content->max_bytes;
 	size_t got;
 
 	if (!stream)
 		return error_set_errno(err, errno == ENOENT ? ST_NOT_FOUND : ST_UNAVAILABLE, errno,
 				       "%.200s", path);
-	buf_init(&content, CONFIG_FILE_MAX + 1);
-	got = fread(buf_reserve(&content, CONFIG_FILE_MAX + 1), 1, CONFIG_FILE_MAX + 1, stream);
-	buf_commit(&content, got);
+	got = fread(buf_reserve(ret_content, room), 1, room, stream);
 	if (ferror(stream))
 		status = error_set_errno(err, ST_UNAVAILABLE, errno, "%.200s", path);
-	else if (got > CONFIG_FILE_MAX)
+	else if (fgetc(stream) != EOF)
 		status = error_set(err, ST_INVALID_ARGUMENT, "%.200s: larger than %zu bytes", path,
-				   CONFIG_FILE_MAX);
+				   room);
 	else
-		status = config_file_read(config, path, buf_span(&content), err);
+		buf_commit(ret_content, got);
 	(void)fclose(stream); /* only read from */
+	return status;
+}
+
+enum status config_file_load(struct config *config, const char *path, struct error *err)
+{
+	enum status status;
+	struct buf content;
+
+	buf_init(&content, CONFIG_FILE_MAX);
+	status = config_file_slurp(path, &content, err);
+	if (status == ST_OK)
+		status = config_file_read(config, path, buf_span(&content), err);
 	buf_fini(&content);
 	return status;
+}
+
+enum status config_read_secret(const char *path, struct buf *ret_secret, struct error *err)
+{
+	enum status status = config_file_slurp(path, ret_secret, err);
+	struct span text;
+
+	if (status != ST_OK)
+		return status;
+	text = buf_span(ret_secret);
+	while (text.len && (text.data[text.len - 1] == '\n' || text.data[text.len - 1] == '\r'))
+		text.len--;
+	buf_truncate(ret_secret, text.len);
+	if (text.len == 0)
+		return error_set(err, ST_INVALID_ARGUMENT, "%.200s: is empty", path);
+	if (memchr(text.data, '\n', text.len) || memchr(text.data, 0, text.len))
+		return error_set(err, ST_INVALID_ARGUMENT, "%.200s: is not one line of text", path);
+	return ST_OK;
 }

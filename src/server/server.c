@@ -29,6 +29,9 @@
 /* How often the loop's longest turn goes into its histogram. */
 #define SERVER_TICK_MS 1000
 
+/* Redis takes longer passwords; nobody has them. */
+#define SERVER_PASSWORD_MAX ((size_t)1024)
+
 /* ---- readiness ------------------------------------------------------------------------------- */
 
 /* Names the part that is not ready; the text lives in the server until the next question. */
@@ -118,59 +121,49 @@ static void server_on_tick(void *data)
 
 /* ---- opening --------------------------------------------------------------------------------- */
 
-/* Where the embedded journal lives when nothing is configured. */
-static void server_journal_url(const struct config *config, char *url, size_t size)
+/* The password of journal.password_file, or NULL when none is named; borrowed from ret_password. */
+static enum status server_read_password(const struct config *config, struct buf *ret_password,
+					const char **ret_text, struct error *err)
 {
-	const char *state = getenv("XDG_STATE_HOME");
-
-	if (config->journal_url[0])
-		(void)snprintf(url, size, "%s", config->journal_url);
-	else if (state && state[0] == '/')
-		(void)snprintf(url, size, "embedded:%s/headgate", state);
-	else
-		(void)snprintf(url, size, "embedded:./headgate-data");
-}
-
-static const char *server_namespace(const struct config *config)
-{
-	const char *const names[] = {"K_SERVICE", "STATEFUL_SERVICE"};
-
-	if (config->journal_namespace[0])
-		return config->journal_namespace;
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		const char *value = getenv(names[i]);
-
-		if (value && value[0])
-			return value;
-	}
-	return "default";
+	if (!config->journal_password_file[0])
+		return ST_OK;
+	if (config_read_secret(config->journal_password_file, ret_password, err) != ST_OK)
+		return error_wrap(err, "journal.password_file");
+	(void)buf_append_byte(ret_password, 0); /* room was left for it */
+	*ret_text = (const char *)buf_span(ret_password).data;
+	return ST_OK;
 }
 
 static enum status server_open_journal(struct server *server, struct error *err)
 {
 	const struct config *config = server->config;
-	char url[ADDRESS_PATH_MAX];
+	struct buf password;
 	char durability[16];
 	struct redis_journal_params params = {
-		.url = url,
-		.namespace_id = server_namespace(config),
+		.url = config->journal_url,
+		.namespace_id = config->journal_namespace,
 		.durability = durability,
 		.redis_server = config->journal_redis_server,
 		.command_timeout_ms = config->journal_timeout_ms,
+		.lock_timeout_ms = config->journal_lock_timeout_ms,
+		.pipeline_max = config->journal_pipeline_max,
 		.max_pending = config->journal_pending_max,
 		.backoff_min_ms = 100, /* ruling R18 */
 		.backoff_max_ms = 1000,
 		.metrics = server->metrics,
 	};
+	enum status status;
 
 	(void)snprintf(durability, sizeof(durability), "%.*s",
 		       SPAN_FMT(config_choice_name(CONFIG_KEY_journal_durability,
 						   config->journal_durability)));
-	server_journal_url(config, url, sizeof(url));
-	if (redis_journal_open(server->loop, &params, server_note_change, server, &server->journal,
-			       err) != ST_OK)
-		return error_wrap(err, "journal %s", url);
-	return ST_OK;
+	buf_init(&password, SERVER_PASSWORD_MAX);
+	status = server_read_password(config, &password, &params.password, err);
+	if (status == ST_OK)
+		status = redis_journal_open(server->loop, &params, server_note_change, server,
+					    &server->journal, err);
+	buf_fini(&password);
+	return status == ST_OK ? ST_OK : error_wrap(err, "journal"); /* the URL may hold a secret */
 }
 
 static enum status server_open_userfn(struct server *server, struct error *err)
@@ -184,6 +177,8 @@ static enum status server_open_userfn(struct server *server, struct error *err)
 		.backoff_max_ms = config->function_backoff_max_ms,
 		.refused_retry_ms = config->function_refused_retry_ms,
 		.discover_timeout_ms = config->function_discover_timeout_ms,
+		.connect_timeout_ms = config->function_connect_timeout_ms,
+		.max_waiting = config->function_max_waiting,
 		.max_message_bytes = config->function_max_message_bytes,
 		.metrics = server->metrics,
 	};

@@ -37,6 +37,10 @@
 #define REPORTS_MAX 16
 #define REPORT_TIMEOUT_MS 5000
 
+/* When the caller names none. */
+#define CONNECT_TIMEOUT_MS ((uint64_t)1000)
+#define WAITING_MAX ((size_t)10000)
+
 /* What the author reads of refusals; a description can have many. */
 #define REASONS_BYTES_MAX ((size_t)16 * 1024)
 #define REASON_TEXT_MAX 256
@@ -308,8 +312,9 @@ struct userfn *userfn_open(struct loop *loop, const struct userfn_params *params
 	struct channel_params channel = {
 		.backoff_min_ms = params->backoff_min_ms,
 		.backoff_max_ms = params->backoff_max_ms,
-		.connect_timeout_ms = 1000,
-		.max_waiting = 10000,
+		.connect_timeout_ms = params->connect_timeout_ms ? params->connect_timeout_ms
+								 : CONNECT_TIMEOUT_MS,
+		.max_waiting = params->max_waiting ? params->max_waiting : WAITING_MAX,
 		.limits = h2_limits_default(),
 	};
 

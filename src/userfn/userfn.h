@@ -24,8 +24,10 @@ struct userfn_params {
 	uint64_t backoff_max_ms;
 	uint64_t refused_retry_ms; /* discovery again after a refused description; 10 s */
 	uint64_t discover_timeout_ms;
-	size_t max_message_bytes; /* from the function: 12 MiB */
-	struct metrics *metrics;  /* borrowed; may be NULL */
+	uint64_t connect_timeout_ms; /* one attempt; 0: 1 s */
+	size_t max_waiting;	     /* streams that wait for the function; 0: 10000 */
+	size_t max_message_bytes;    /* from the function: 12 MiB */
+	struct metrics *metrics;     /* borrowed; may be NULL */
 };
 
 /* The API changed (a new snapshot, or NULL when there is none yet) or readiness did. */
@@ -43,7 +45,8 @@ bool userfn_is_ready(const struct userfn *userfn, const char **reason);
 /* For streams of entities. */
 struct channel *userfn_channel(struct userfn *userfn);
 
-/* EntityDiscovery.reportError, fire and forget; at most 16 on the way, more are dropped and counted. */
+/* EntityDiscovery.reportError, fire and forget; at most 16 on the way, more are dropped and
+ * counted. */
 void userfn_report(struct userfn *userfn, struct span message);
 
 void userfn_close(struct userfn *userfn);

@@ -30,6 +30,13 @@ for name in config metrics log; do
 	check "$document has the table of the program (else: ./dev docs)" "$(diff "$document" "$work/$name.md")"
 done
 
+# A key that nobody reads would be a promise that is not kept.
+check "every configuration key is read" "$(
+	sed -n 's/^CF(\([a-z0-9_]*\), [A-Z]*, "\([^"]*\)".*/\1 \2/p' src/config/config.def | while read -r field key; do
+		grep -rqE "(->|\.)$field\\b" src/server src/cli httpapi/front || echo "$key is read nowhere"
+	done
+)"
+
 if command -v mandoc >/dev/null; then
 	check "man pages are well formed" \
 		"$(for page in $(sources '*.[1-8]' docs support); do mandoc -T lint -W warning "$page"; done)"

@@ -129,7 +129,7 @@ static void classic_names(void **state)
 {
 	const struct config_params params = {
 		.env = ENV("USER_FUNCTION_HOST=unix:/run/f.sock", "USER_FUNCTION_PORT=8090",
-			   "MANAGEMENT_PORT=8558", "METRICS_PORT=9099", "PEER_PORT=7000",
+			   "MANAGEMENT_PORT=8558", "METRICS_PORT=9099",
 			   "JOURNAL_URL=redis://r:6379", "HEADGATE_HTTP_MAX_BODY_SIZE=1MiB")};
 	struct config config;
 	struct error err;
@@ -140,7 +140,6 @@ static void classic_names(void **state)
 	assert_int_equal(config.user_function_port, 8090);
 	assert_string_equal(config.admin_listen, "8558");
 	assert_int_equal(config.metrics_port, 9099);
-	assert_string_equal(config.peer_listen, "7000");
 	assert_string_equal(config.journal_url, "redis://r:6379");
 	assert_int_equal(config.http_max_body_bytes, 1 << 20);
 	config_fini(&config);
@@ -169,6 +168,8 @@ static void platform_moves_defaults(void **state)
 		 "embedded:headgate-data", false},
 		{"state home", ENV("XDG_STATE_HOME=/home/a/.local/state"), "default", 8080,
 		 "embedded:/home/a/.local/state/headgate", false},
+		{"relative state home", ENV("XDG_STATE_HOME=state"), "default", 8080,
+		 "embedded:headgate-data", false},
 		{"state home gives way", ENV("XDG_STATE_HOME=/s", "JOURNAL_URL=unix:/r"), "default",
 		 8080, "unix:/r", false},
 	};
@@ -199,11 +200,13 @@ static void mistakes_name_their_place(void **state)
 		{ENV("PORT=http"), NULL,
 		 "environment PORT: listen: \"http\" is not an address (host:port, :port, port or "
 		 "unix:PATH)"},
-		{ENV("HEADGATE_WORKERS=0"), NULL,
-		 "environment HEADGATE_WORKERS: workers: 0 is less than 1"},
-		{NULL, ENV("--worker=2"), "command line: worker: unknown key; is workers meant?"},
-		{NULL, ENV("--workers"), "--workers needs =VALUE"},
-		{NULL, ENV("--workers="), "command line: workers: \"\" is not a number"},
+		{ENV("HEADGATE_ENTITY_QUEUE_MAX=0"), NULL,
+		 "environment HEADGATE_ENTITY_QUEUE_MAX: entity.queue_max: 0 is less than 1"},
+		{NULL, ENV("--entity.queue_mx=2"),
+		 "command line: entity.queue_mx: unknown key; is entity.queue_max meant?"},
+		{NULL, ENV("--entity.queue_max"), "--entity.queue_max needs =VALUE"},
+		{NULL, ENV("--entity.queue_max="),
+		 "command line: entity.queue_max: \"\" is not a number"},
 		{NULL, ENV("--journal.namespace=a{b}"),
 		 "journal.namespace: \"a{b}\" may have letters, digits, dots, hyphens and "
 		 "underscores, at most 128"},
@@ -254,10 +257,10 @@ static void file_may_be_named_by_the_environment(void **state)
 	struct error err;
 
 	(void)state;
-	file_with("workers: 3\n", path);
+	file_with("entity.queue_max: 3\n", path);
 	(void)snprintf(pair, sizeof(pair), "HEADGATE_CONFIG=%s", path);
 	assert_int_equal(config_load(&config, &params, &err), ST_OK);
-	assert_int_equal(config.workers, 3);
+	assert_int_equal(config.entity_queue_max, 3);
 	config_fini(&config);
 	assert_int_equal(unlink(path), 0);
 	assert_int_equal(config_load(&config, &params, &err), ST_NOT_FOUND);
@@ -278,16 +281,47 @@ static void choices_match_their_enums(void **state)
 	UNIT_ROW_SPAN("memory",
 		      config_choice_name(CONFIG_KEY_journal_durability, CONFIG_DURABILITY_MEMORY),
 		      "memory");
-	UNIT_ROW_SPAN("array",
-		      config_choice_name(CONFIG_KEY_http_stream_default, CONFIG_STREAM_ARRAY),
-		      "array");
-	UNIT_ROW_SPAN("ndjson",
-		      config_choice_name(CONFIG_KEY_http_stream_default, CONFIG_STREAM_NDJSON),
-		      "ndjson");
 	for (unsigned i = LOG_DEBUG; i <= LOG_OFF; i++) {
 		assert_true(
 			log_level_from_text(config_choice_name(CONFIG_KEY_log_level, i), &level));
 		assert_int_equal(level, i);
+	}
+}
+
+static void secrets_are_one_line(void **state)
+{
+	static const struct {
+		const char *name;
+		const char *content;
+		enum status status;
+		const char *want;
+	} rows[] = {
+		{"plain", "secret", ST_OK, "secret"},
+		{"line end", "secret\n", ST_OK, "secret"},
+		{"line ends of all kinds", "secret\r\n\n", ST_OK, "secret"},
+		{"inner blanks stay", " a b \n", ST_OK, " a b "},
+		{"empty", "", ST_INVALID_ARGUMENT, ""},
+		{"only a line end", "\n", ST_INVALID_ARGUMENT, ""},
+		{"two lines", "a\nb\n", ST_INVALID_ARGUMENT, ""},
+		{"too long", "0123456789abcdefg", ST_INVALID_ARGUMENT, ""},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		char path[64];
+		struct buf secret;
+		struct error err;
+
+		buf_init(&secret, 16);
+		file_with(rows[i].content, path);
+		UNIT_ROW(rows[i].name, config_read_secret(path, &secret, &err) == rows[i].status);
+		if (rows[i].status == ST_OK)
+			UNIT_ROW_SPAN(rows[i].name, buf_span(&secret), rows[i].want);
+		else
+			UNIT_ROW(rows[i].name, strstr(err.message, path) == err.message);
+		assert_int_equal(unlink(path), 0);
+		UNIT_ROW(rows[i].name, config_read_secret(path, &secret, &err) == ST_NOT_FOUND);
+		buf_fini(&secret);
 	}
 }
 
@@ -325,6 +359,7 @@ int main(void)
 		cmocka_unit_test(reserved_ports_are_free_elsewhere),
 		cmocka_unit_test(file_may_be_named_by_the_environment),
 		cmocka_unit_test(choices_match_their_enums),
+		cmocka_unit_test(secrets_are_one_line),
 		cmocka_unit_test(help_names_every_key),
 	};
 
