@@ -23,7 +23,7 @@ struct channel_params {
 	uint64_t backoff_min_ms;     /* default 100 */
 	uint64_t backoff_max_ms;     /* default 1000 */
 	uint64_t connect_timeout_ms; /* default 1000 */
-	size_t max_waiting;          /* stream requests in the FIFO; default 10000 */
+	size_t max_waiting;	     /* stream requests in the FIFO; default 10000 */
 	struct h2_limits limits;
 };
 
@@ -43,16 +43,16 @@ typedef void (*channel_stream_fn)(void *data, struct h2_stream *stream, const st
 
 struct channel_request_params {
 	const struct h2_headers *headers; /* copied */
-	bool wait_for_ready;              /* wait through a BACKOFF instead of failing at once */
-	uint64_t deadline_ns;             /* of the wait for a stream */
+	bool wait_for_ready;		  /* wait through a BACKOFF instead of failing at once */
+	uint64_t deadline_ns;		  /* of the wait for a stream */
 	const struct h2_stream_ops *ops;  /* of the stream */
 	void *ops_data;
 	channel_stream_fn on_stream;
 	void *data; /* of on_stream */
 };
 
-/* Asks for a stream with these request headers. on_stream never comes from inside this call. Returns
- * a handle to cancel with; it is gone when on_stream is called. */
+/* Asks for a stream with these request headers. on_stream never comes from inside this call.
+ * Returns a handle to cancel with; it is gone when on_stream is called. */
 struct channel_wait *channel_request(struct channel *channel,
 				     const struct channel_request_params *params);
 void channel_cancel(struct channel_wait *wait);

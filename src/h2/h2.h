@@ -46,15 +46,15 @@ struct span h2_headers_get(const struct h2_headers *headers, const char *name);
 /* Bounds of one session. Defaults in h2_limits_default; each is a configuration key. */
 struct h2_limits {
 	uint32_t max_concurrent_streams; /* we accept as a server; default 1024 */
-	size_t max_header_list_bytes;    /* sum of name + value + 32; default 32 KiB (R5) */
-	uint32_t stream_window_bytes;    /* what a peer may send unread per stream; default 256 KiB */
+	size_t max_header_list_bytes;	 /* sum of name + value + 32; default 32 KiB (R5) */
+	uint32_t stream_window_bytes; /* what a peer may send unread per stream; default 256 KiB */
 	uint32_t connection_window_bytes; /* default 1 MiB */
-	size_t max_unsent_bytes;         /* per stream, before h2_stream_write refuses; default 16 MiB */
-	uint32_t max_resets;             /* RST_STREAM, both ways, per 30 s: then GOAWAY 11; default 1000 */
-	uint64_t keepalive_idle_ms;      /* PING after that much silence; 0: never; default 20 s */
-	uint64_t keepalive_timeout_ms;   /* unanswered PING closes the session; default 10 s */
-	uint64_t settings_timeout_ms;    /* preface and SETTINGS must come within; default 10 s */
-	uint64_t idle_timeout_ms;        /* server: no stream for that long: GOAWAY; default 10 min */
+	size_t max_unsent_bytes; /* per stream, before h2_stream_write refuses; default 16 MiB */
+	uint32_t max_resets;	 /* RST_STREAM, both ways, per 30 s: then GOAWAY 11; default 1000 */
+	uint64_t keepalive_idle_ms;    /* PING after that much silence; 0: never; default 20 s */
+	uint64_t keepalive_timeout_ms; /* unanswered PING closes the session; default 10 s */
+	uint64_t settings_timeout_ms;  /* preface and SETTINGS must come within; default 10 s */
+	uint64_t idle_timeout_ms;      /* server: no stream for that long: GOAWAY; default 10 min */
 };
 struct h2_limits h2_limits_default(void);
 
@@ -63,17 +63,18 @@ struct h2_limits h2_limits_default(void);
 struct h2_stream_ops {
 	/* Client: the response head (1xx are swallowed). Server: not used, see on_request. */
 	void (*on_headers)(void *data, struct h2_stream *stream, const struct h2_headers *headers);
-	/* Bytes are waiting: h2_stream_peek, h2_stream_consume. Called again only after more arrived. */
+	/* Bytes are waiting: h2_stream_peek, h2_stream_consume. Called again only after more
+	 * arrived. */
 	void (*on_data)(void *data, struct h2_stream *stream);
 	void (*on_trailers)(void *data, struct h2_stream *stream, const struct h2_headers *headers);
 	/* The peer finished its half; unread data may still wait. */
 	void (*on_end)(void *data, struct h2_stream *stream);
 	/* Unsent bytes fell under half of the last h2_stream_write's high water (64 KiB). */
 	void (*on_drained)(void *data, struct h2_stream *stream);
-	/* The last callback; the handle is gone when it returns. is_clean: both halves ended in order,
-	 * or the reply did and the rest of the request was dropped with NO_ERROR; a client hears of
-	 * that only after it consumed the response. Otherwise h2_code is the code of RST_STREAM, or
-	 * H2_CANCEL when the session was lost (lost_session tells them apart). */
+	/* The last callback; the handle is gone when it returns. is_clean: both halves ended in
+	 * order, or the reply did and the rest of the request was dropped with NO_ERROR; a client
+	 * hears of that only after it consumed the response. Otherwise h2_code is the code of
+	 * RST_STREAM, or H2_CANCEL when the session was lost (lost_session tells them apart). */
 	void (*on_closed)(void *data, struct h2_stream *stream, bool is_clean, bool lost_session,
 			  uint32_t h2_code);
 };
@@ -93,7 +94,8 @@ void h2_stream_respond(struct h2_stream *stream, const struct h2_headers *header
  * ST_UNAVAILABLE when the stream is closing. Sending before the head is our bug. */
 MUST_CHECK enum status h2_stream_write(struct h2_stream *stream, struct span bytes);
 
-/* Like write for several pieces that are one: all of them or none. Saves the copy into one buffer. */
+/* Like write for several pieces that are one: all of them or none. Saves the copy into one buffer.
+ */
 MUST_CHECK enum status h2_stream_write_parts(struct h2_stream *stream, const struct span *parts,
 					     size_t count);
 
@@ -123,8 +125,8 @@ struct h2_session_ops {
 	void (*on_slot)(void *data, struct h2_session *session);
 	/* GOAWAY from the peer: no new streams here; running ones go on. */
 	void (*on_goaway)(void *data, struct h2_session *session, uint32_t h2_code);
-	/* The connection is gone; every stream's on_closed was called before. The handle is gone when
-	 * this returns. */
+	/* The connection is gone; every stream's on_closed was called before. The handle is gone
+	 * when this returns. */
 	void (*on_closed)(void *data, struct h2_session *session, const struct error *error);
 };
 
@@ -138,8 +140,9 @@ struct h2_session *h2_client_new(struct loop *loop, const struct address *addres
 				 uint64_t connect_deadline_ns, const struct h2_limits *limits,
 				 const struct h2_session_ops *ops, void *data);
 
-/* Client: opens a stream. ST_UNAVAILABLE while not ready or after GOAWAY, ST_RESOURCE_EXHAUSTED when
- * the peer's MAX_CONCURRENT_STREAMS is reached. is_end: no body follows. Headers are copied. */
+/* Client: opens a stream. ST_UNAVAILABLE while not ready or after GOAWAY, ST_RESOURCE_EXHAUSTED
+ * when the peer's MAX_CONCURRENT_STREAMS is reached. is_end: no body follows. Headers are copied.
+ */
 MUST_CHECK enum status h2_client_request(struct h2_session *session,
 					 const struct h2_headers *headers, bool is_end,
 					 const struct h2_stream_ops *ops, void *data,

@@ -18,7 +18,8 @@ struct address {
 	bool is_unix;
 	uint16_t port;
 	char host[ADDRESS_HOST_MAX]; /* name, IPv4 or IPv6 literal without brackets */
-	char path[ADDRESS_PATH_MAX]; /* unix only; longer than sun_path is reached through /proc/self/fd */
+	char path[ADDRESS_PATH_MAX]; /* unix only; longer than sun_path is reached through
+					/proc/self/fd */
 };
 
 /* Reads "host:port", "[v6]:port", ":port", "port" (host becomes default_host) or "unix:PATH". */

@@ -17,8 +17,8 @@ typedef void (*listen_accept_fn)(void *data, int fd, const struct sockaddr *peer
 				 unsigned peer_len);
 
 /* Binds and listens (backlog 1024, SO_REUSEADDR, dual stack for "::"). A unix path that exists and
- * answers is refused; a dead one is replaced. EMFILE pauses accepting for 100 ms instead of spinning.
- * Errors: ST_ALREADY_EXISTS address in use, ST_INVALID_ARGUMENT, ST_PERMISSION_DENIED. */
+ * answers is refused; a dead one is replaced. EMFILE pauses accepting for 100 ms instead of
+ * spinning. Errors: ST_ALREADY_EXISTS address in use, ST_INVALID_ARGUMENT, ST_PERMISSION_DENIED. */
 MUST_CHECK enum status listen_open(struct loop *loop, const struct address *address,
 				   listen_accept_fn on_accept, void *data,
 				   struct listen **ret_listen, struct error *err);

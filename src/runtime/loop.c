@@ -149,7 +149,7 @@ void loop_free(struct loop *loop)
 void loop_run(struct loop *loop)
 {
 	(void)uv_run(&loop->uv, UV_RUN_DEFAULT); /* says only whether handles are left */
-	loop_end_turn(loop); /* a stop from a callback leaves the turn open */
+	loop_end_turn(loop);			 /* a stop from a callback leaves the turn open */
 }
 
 void loop_stop(struct loop *loop)

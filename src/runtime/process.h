@@ -6,25 +6,26 @@
 
 #include "src/base/status.h"
 
-/* A supervised child. It dies with us: PR_SET_PDEATHSIG SIGTERM is set between fork and exec and the
- * parent re-checked. Spec: ruling R10. */
+/* A supervised child. It dies with us: PR_SET_PDEATHSIG SIGTERM is set between fork and exec and
+ * the parent re-checked. Spec: ruling R10. */
 struct loop;
 struct error;
 struct process;
 
 struct process_params {
-	const char *const *argv;   /* NULL-terminated; argv[0] is looked up in PATH */
-	const char *directory;     /* chdir there first; NULL: stay */
-	int stdin_fd;              /* -1: /dev/null */
-	int output_fd;             /* stdout and stderr of the child; -1: inherited */
-	const int *inherit_fds;    /* further descriptors that stay open in the child */
+	const char *const *argv; /* NULL-terminated; argv[0] is looked up in PATH */
+	const char *directory;	 /* chdir there first; NULL: stay */
+	int stdin_fd;		 /* -1: /dev/null */
+	int output_fd;		 /* stdout and stderr of the child; -1: inherited */
+	const int *inherit_fds;	 /* further descriptors that stay open in the child */
 	unsigned inherit_fd_count;
 };
 
 /* exit_code when it left by itself, else term_signal > 0. The handle is gone when this returns. */
 typedef void (*process_exit_fn)(void *data, int exit_code, int term_signal);
 
-/* Errors: ST_NOT_FOUND no such program (reported through a close-on-exec pipe, not by exit code). */
+/* Errors: ST_NOT_FOUND no such program (reported through a close-on-exec pipe, not by exit code).
+ */
 MUST_CHECK enum status process_start(struct loop *loop, const struct process_params *params,
 				     process_exit_fn on_exit, void *data,
 				     struct process **ret_process, struct error *err);

@@ -11,8 +11,8 @@
 
 /* A connected byte stream (TCP or unix) on the loop. Output is pulled: whoever has something to say
  * calls stream_want_write, and once at the end of the turn the stream asks on_produce for bytes and
- * sends them with one write; while the socket is full nothing is asked, so back-pressure reaches the
- * producer by itself.
+ * sends them with one write; while the socket is full nothing is asked, so back-pressure reaches
+ * the producer by itself.
  *
  * No callback comes before the call that made the stream returned, none after on_closed or
  * stream_close. Callbacks may call stream_close. */
@@ -56,8 +56,8 @@ size_t stream_unsent(const struct stream *stream);
 void stream_read_stop(struct stream *stream);
 void stream_read_start(struct stream *stream);
 
-/* Sends what is left (asking on_produce until it is dry), then shuts the write side down, lingers up
- * to one second for the peer's FIN so that no reset eats the last bytes, and calls on_closed. */
+/* Sends what is left (asking on_produce until it is dry), then shuts the write side down, lingers
+ * up to one second for the peer's FIN so that no reset eats the last bytes, and calls on_closed. */
 void stream_shutdown(struct stream *stream);
 
 /* Drops the connection now; no callback afterwards. NULL is a no-op. */

@@ -12,14 +12,15 @@ typedef void (*timer_fn)(void *data);
 struct timer {
 	struct loop *loop_;
 	uint64_t deadline_ns; /* read only while it is set */
-	size_t place_;        /* 0: not set */
+	size_t place_;	      /* 0: not set */
 	timer_fn fn_;
 	void *data_;
 };
 
 void timer_init(struct timer *timer, struct loop *loop, timer_fn fn, void *data);
 
-/* Fires once at or after the monotonic deadline; setting again moves it. DEADLINE_NEVER stops it. */
+/* Fires once at or after the monotonic deadline; setting again moves it. DEADLINE_NEVER stops it.
+ */
 void timer_start(struct timer *timer, uint64_t deadline_ns);
 
 /* Fires once wait_ms from the beginning of this turn. */
