@@ -90,10 +90,7 @@ static void front_listener_params(struct front *front, http_serve_fn serve,
 			  .head_timeout_ms = config->http_head_timeout_ms,
 			  .body_timeout_ms = config->http_body_timeout_ms,
 			  .idle_timeout_ms = config->http_idle_timeout_ms},
-		.http2 = {.serve = serve,
-			  .data = front,
-			  .max_body_bytes = config->http_max_body_bytes,
-			  .limits = front_h2_limits(config)},
+		.http2 = {.serve = serve, .data = front, .limits = front_h2_limits(config)},
 	};
 }
 

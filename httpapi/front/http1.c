@@ -69,6 +69,9 @@ static void http1_print_peer(const struct sockaddr *peer, char text[64])
 	if (peer && peer->sa_family == AF_INET &&
 	    inet_ntop(AF_INET, &v4->sin_addr, host, sizeof(host)))
 		(void)snprintf(text, 64, "%s:%u", host, ntohs(v4->sin_port));
+	else if (peer && peer->sa_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr) &&
+		 inet_ntop(AF_INET, v6->sin6_addr.s6_addr + 12, host, sizeof(host)))
+		(void)snprintf(text, 64, "%s:%u", host, ntohs(v6->sin6_port));
 	else if (peer && peer->sa_family == AF_INET6 &&
 		 inet_ntop(AF_INET6, &v6->sin6_addr, host, sizeof(host)))
 		(void)snprintf(text, 64, "[%s]:%u", host, ntohs(v6->sin6_port));

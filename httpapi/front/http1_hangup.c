@@ -16,9 +16,7 @@ static void http1_hangup_one(struct http1_conn *conn)
 {
 	struct http1_request *request = conn->request;
 
-	/* With the request still on its way in, the library itself reads the end of input. And a
-	 * client that had sent its FIN before it was heard out gets its answer. */
-	conn->has_hung_up = true;
+	/* While the request is on its way in, the library itself reads the end of input. */
 	if (request && (request->state == HTTP1_WAITING || request->state == HTTP1_PAUSED))
 		http1_request_break(request, ST_CANCELLED);
 }

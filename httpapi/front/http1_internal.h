@@ -57,8 +57,7 @@ struct http1_conn {
 	int fd;
 	struct timer deadline; /* head, body, drain: whichever is running */
 	struct http1_request *request;
-	int linger_fd; /* -1, or a second descriptor of the socket */
-	bool has_hung_up;
+	int linger_fd;	 /* -1, or a second descriptor of the socket */
 	bool has_served; /* a request was completed on it */
 	char peer[64];
 };

@@ -22,7 +22,6 @@ struct http2_params {
 	void (*on_closed)(void *data, void *token);
 	/* A plain request is answered and gone. May be NULL. */
 	void (*on_request_done)(void *data);
-	uint64_t max_body_bytes;
 	struct h2_limits limits;
 };
 

@@ -64,8 +64,8 @@ struct json_exchange {
 	struct error reply_error; /* why the reply cannot be shown */
 };
 
-/* Objects kept with their memory, as many as a busy moment has calls at once; and only memory of the
- * usual size, so that a burst of large calls leaves nothing behind. */
+/* Objects kept with their memory, as many as a busy moment has calls at once; and only memory of
+ * the usual size, so that a burst of large calls leaves nothing behind. */
 #define JSON_SPARE_MAX 128
 #define JSON_SPARE_BYTES ((size_t)2048)
 

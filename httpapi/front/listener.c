@@ -313,11 +313,6 @@ uint16_t listener_port(const struct listener *listener)
 	return listen_port(listener->listen);
 }
 
-size_t listener_connections(const struct listener *listener)
-{
-	return listener->count;
-}
-
 size_t listener_active(const struct listener *listener)
 {
 	return http1_active(listener->http1) + http2_active(listener->http2);

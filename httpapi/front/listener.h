@@ -36,9 +36,6 @@ MUST_CHECK enum status listener_open(struct loop *loop, const struct listener_pa
 
 uint16_t listener_port(const struct listener *listener);
 
-/* Connections of all kinds, silent ones too. */
-size_t listener_connections(const struct listener *listener);
-
 /* Plain requests in progress (gRPC calls are counted by their owner). */
 size_t listener_active(const struct listener *listener);
 
