@@ -54,9 +54,16 @@ struct json_position json_lex_position(const struct json_lex *lex)
 	return position;
 }
 
-void json_lex_feed(struct json_lex *lex, struct span chunk)
+void json_lex_forget(struct json_lex *lex)
 {
 	lex->before_ = json_lex_position(lex);
+	lex->begin_ = NULL;
+	lex->at_ = NULL;
+	lex->end_ = NULL;
+}
+
+void json_lex_feed(struct json_lex *lex, struct span chunk)
+{
 	lex->begin_ = chunk.data;
 	lex->at_ = chunk.data;
 	lex->end_ = chunk.len ? chunk.data + chunk.len : chunk.data;

@@ -78,8 +78,11 @@ void json_lex_fini(struct json_lex *lex);
 /* Back to the start of a value; position counts on. */
 void json_lex_reset(struct json_lex *lex);
 
-/* Gives the next chunk; the one before must be used up or is forgotten. Borrowed until the next. */
+/* Gives the next chunk, borrowed until json_lex_forget, which must come before the next feed. */
 void json_lex_feed(struct json_lex *lex, struct span chunk);
+
+/* Lets go of the chunk, used up or not. */
+void json_lex_forget(struct json_lex *lex);
 
 /* The next token: DONE, or MORE when the chunk is used up, or BAD. */
 enum parse_result json_lex_next(struct json_lex *lex, struct json_token *ret_token);

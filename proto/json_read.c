@@ -450,24 +450,32 @@ static enum parse_result json_reader_take(struct json_reader *reader,
 	return reader->frame_count ? PARSE_MORE : PARSE_DONE;
 }
 
-enum parse_result json_reader_feed(struct json_reader *reader, struct span chunk, size_t *ret_used,
-				   struct error *err)
+static enum parse_result json_reader_run(struct json_reader *reader, struct error *err)
 {
 	enum parse_result result;
 	struct json_token token;
 
-	json_lex_feed(&reader->lex, chunk);
 	do {
 		result = json_lex_next(&reader->lex, &token);
 		if (result == PARSE_BAD)
 			return json_fail_lex(reader, err);
 		if (result == PARSE_MORE)
-			break;
+			return PARSE_MORE;
 		result = json_reader_take(reader, &token, err);
 	} while (result == PARSE_MORE);
-	*ret_used = json_lex_used(&reader->lex);
-	/* The chunk is the caller's again: the position must not be counted from its bytes later. */
-	json_lex_feed(&reader->lex, SPAN_EMPTY);
+	return result;
+}
+
+enum parse_result json_reader_feed(struct json_reader *reader, struct span chunk, size_t *ret_used,
+				   struct error *err)
+{
+	enum parse_result result;
+
+	json_lex_feed(&reader->lex, chunk);
+	result = json_reader_run(reader, err);
+	if (result != PARSE_BAD)
+		*ret_used = json_lex_used(&reader->lex);
+	json_lex_forget(&reader->lex);
 	return result;
 }
 
