@@ -269,6 +269,22 @@ static bool json_is_zero(const struct field *field, uint64_t bits)
 	}
 }
 
+/* A packed list without elements is no list. */
+static bool json_is_list_empty(const struct json_printer *printer, const struct field *field,
+			       struct json_runs runs)
+{
+	struct json_cursor cursor;
+	struct wire_field record;
+
+	if (!schema_type_is_packable(field->type))
+		return false;
+	json_cursor_init(&cursor, printer, runs);
+	while (json_cursor_next(&cursor, &record))
+		if (record.type != WIRE_BYTES || record.bytes.len)
+			return false;
+	return true;
+}
+
 /* A field without presence whose value is the default counts as unset. */
 static bool json_is_unset(const struct json_printer *printer, const struct field *field,
 			  struct json_runs runs)
@@ -279,7 +295,9 @@ static bool json_is_unset(const struct json_printer *printer, const struct field
 
 	if (runs.count == 0)
 		return true;
-	if (field->is_repeated || field->has_presence)
+	if (field->is_repeated)
+		return json_is_list_empty(printer, field, runs);
+	if (field->has_presence)
 		return false;
 	json_cursor_init(&cursor, printer, runs);
 	while (json_cursor_next(&cursor, &record))

@@ -29,19 +29,23 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct json_print_options print = {0};
 	const struct message *message = fuzz_message(schema, size ? data[0] : 0);
 	struct span wire = span_skip(span_make(data, size), 1);
+	enum status checked = schema_check(message, wire, NULL);
 	struct buf out;
 
+	BUG_ON(checked != ST_OK && checked != ST_INVALID_ARGUMENT);
 	print.schema = schema;
 	print.always_print_primitive_fields = size && (data[0] & 0x80);
 	print.preserve_proto_field_names = size && (data[0] & 0x40);
 	buf_init(&out, FUZZ_BYTES_MAX);
-	(void)schema_check(message, wire, NULL); /* only that it ends */
 	if (json_from_wire(message, wire, &print, &out, NULL) == ST_OK)
 		read_again(message, &print, buf_span(&out));
 	if (message->field_count) {
 		const struct field *field = &message->fields[size % message->field_count];
 
-		(void)json_field_from_wire(field, wire, &print, &out, NULL); /* only that it ends */
+		size_t before = buf_len(&out);
+
+		if (json_field_from_wire(field, wire, &print, &out, NULL) != ST_OK)
+			BUG_ON(buf_len(&out) != before);
 	}
 	buf_fini(&out);
 	schema_unref(schema);
