@@ -26,7 +26,8 @@ struct embedded;
 
 /* Bytes of all requests that are kept for being sent again. */
 #define REDIS_PENDING_BYTES_MAX ((size_t)64 * 1024 * 1024)
-/* Without a connection for so long, new requests fail at once instead of queueing. */
+/* Without a connection for so long, requests of which nothing can have happened fail at once
+ * instead of waiting for their deadline; an append whose reply was lost waits on. */
 #define REDIS_DOWN_LIMIT_MS ((uint64_t)2000)
 
 enum { REDIS_RESULTS = JOURNAL_ERROR + 1 };
@@ -51,7 +52,8 @@ struct redis_journal {
 	struct loop_task due_task;
 	struct loop_task state_task;
 	uint64_t down_ns; /* since when there is no connection */
-	bool is_sick;	  /* connected, but appends are refused for a reason that needs a person */
+	struct timer down_timer;
+	bool is_sick; /* connected, but appends are refused for a reason that needs a person */
 	struct error sick;
 	bool is_probing;
 	struct redis_command probe;

@@ -136,6 +136,7 @@ static void on_ready(void *data)
 
 	j->is_sick = false;
 	timer_stop(&j->probe_timer);
+	timer_stop(&j->down_timer);
 	LOG(INFO, JOURNAL_CONNECTED, LOG_STR("durability", durability(&j->base)));
 	submit_all(&j->waiting);
 	state_changed(j);
@@ -153,6 +154,22 @@ static void on_too_large(struct redis_request *r, const struct error *error)
 	redis_request_fail_later(r, &damage);
 }
 
+/* Away for too long: whoever cannot be harmed by it hears so now. */
+static void on_down_limit(void *data)
+{
+	struct redis_journal *j = data;
+	struct error error;
+
+	(void)error_set(&error, ST_UNAVAILABLE, "the journal is away: %s",
+			redis_connection_reason(j->connection));
+	list_for_each_safe (node, &j->waiting) {
+		struct redis_request *r = list_entry(node, struct redis_request, node);
+
+		if (!r->is_maybe_done || r->kind != REQUEST_APPEND)
+			redis_request_fail_later(r, &error);
+	}
+}
+
 static void on_lost(void *data, struct list *commands, const struct error *error)
 {
 	struct redis_journal *j = data;
@@ -160,6 +177,7 @@ static void on_lost(void *data, struct list *commands, const struct error *error
 	struct list *node;
 
 	j->down_ns = loop_now_ns(j->loop);
+	timer_start_in(&j->down_timer, REDIS_DOWN_LIMIT_MS);
 	LOG(WARN, JOURNAL_LOST, LOG_STR("error", error->message));
 	while ((node = list_pop_front(commands))) {
 		struct redis_command *command = list_entry(node, struct redis_command, node);
@@ -295,6 +313,7 @@ static void redis_close(struct journal *journal)
 	embedded_close(j->embedded);
 	timer_stop(&j->delay_timer);
 	timer_stop(&j->probe_timer);
+	timer_stop(&j->down_timer);
 	loop_task_cancel(&j->due_task);
 	loop_task_cancel(&j->state_task);
 	mem_free(j->namespace_text);
@@ -346,6 +365,8 @@ static struct redis_journal *journal_new(struct loop *loop,
 	list_init(&j->due);
 	timer_init(&j->delay_timer, loop, on_delay_timer, j);
 	timer_init(&j->probe_timer, loop, send_probe, j);
+	timer_init(&j->down_timer, loop, on_down_limit, j);
+	timer_start_in(&j->down_timer, REDIS_DOWN_LIMIT_MS);
 	loop_task_init(&j->due_task, on_due_task, j);
 	loop_task_init(&j->state_task, on_state_task, j);
 	redis_command_init(&j->probe, on_probe);

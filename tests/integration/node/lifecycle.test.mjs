@@ -90,7 +90,7 @@ describe('the gateway', () => {
       return response.status === 503 ? response : undefined;
     });
     assert.equal(JSON.parse(answer.body).code, 14);
-    assert.ok(Date.now() - began < 8000);
+    assert.ok(Date.now() - began < 4000);
   }));
 
   it('uses a Redis it is pointed to', () => withWorld(async (world) => {
