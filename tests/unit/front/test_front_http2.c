@@ -188,7 +188,7 @@ static int tear_down(void **state)
 #define HEADERS_MAX 8
 
 static void start(struct call *call, const char *method, const char *path, const char *type,
-		  const char *extra_name, const char *extra_value, bool is_end)
+		  const struct h2_header *extra, bool is_end)
 {
 	struct h2_header items[HEADERS_MAX] = {
 		{SPAN_LIT(":method"), span_from_str(method)},
@@ -200,9 +200,8 @@ static void start(struct call *call, const char *method, const char *path, const
 
 	if (type)
 		items[count++] = (struct h2_header){SPAN_LIT("content-type"), span_from_str(type)};
-	if (extra_name)
-		items[count++] =
-			(struct h2_header){span_from_str(extra_name), span_from_str(extra_value)};
+	if (extra)
+		items[count++] = *extra;
 	assert_int_equal(h2_client_request(session, &(struct h2_headers){items, count}, is_end,
 					   &stream_ops, call, &call->stream),
 			 ST_OK);
@@ -226,7 +225,9 @@ static void wait_for(struct call *call)
 
 static void start_grpc(struct call *call)
 {
-	start(call, "POST", PROCESS, "application/grpc", "te", "trailers", false);
+	const struct h2_header te = {SPAN_LIT("te"), SPAN_LIT("trailers")};
+
+	start(call, "POST", PROCESS, "application/grpc", &te, false);
 	send(call, GRPC_REQUEST, true);
 }
 
@@ -247,7 +248,7 @@ static void json_and_grpc_on_one_connection(void **state)
 		if (i % 2) {
 			start_grpc(&calls[i]);
 		} else {
-			start(&calls[i], "POST", "/test/a", "application/json", NULL, NULL, false);
+			start(&calls[i], "POST", "/test/a", "application/json", NULL, false);
 			send(&calls[i], SPAN_LIT("{\"text\":\"hi\"}"), true);
 		}
 	}
@@ -293,10 +294,12 @@ static void plain_requests(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		const struct h2_header extra = {span_from_str(rows[i].extra_name),
+						span_from_str(rows[i].extra_value)};
 		struct call *call = &calls[i];
 
-		start(call, rows[i].method, rows[i].path, rows[i].type, rows[i].extra_name,
-		      rows[i].extra_value, !rows[i].body);
+		start(call, rows[i].method, rows[i].path, rows[i].type,
+		      rows[i].extra_name ? &extra : NULL, !rows[i].body);
 		if (rows[i].body && rows[i].body[0])
 			send(call, span_from_str(rows[i].body), true);
 		wait_for(call);
@@ -310,7 +313,7 @@ static void plain_requests(void **state)
 static void head_is_answered_without_a_body(void **state)
 {
 	(void)state;
-	start(&calls[0], "HEAD", "/test/a", NULL, NULL, NULL, true);
+	start(&calls[0], "HEAD", "/test/a", NULL, NULL, true);
 	wait_for(&calls[0]);
 	assert_int_equal(calls[0].status, 200);
 	assert_int_equal(buf_len(&calls[0].body), 0);
@@ -325,7 +328,7 @@ static void body_without_length_is_limited(void **state)
 	buf_init(&chunk, (size_t)1 << 20);
 	memset(buf_reserve(&chunk, (size_t)1 << 20), 'x', (size_t)1 << 20);
 	buf_commit(&chunk, (size_t)1 << 20);
-	start(&calls[0], "POST", "/test/a", "application/json", NULL, NULL, false);
+	start(&calls[0], "POST", "/test/a", "application/json", NULL, false);
 	send(&calls[0], SPAN_LIT("{\"text\":\""), false);
 	for (unsigned i = 0; i < 5; i++)
 		send(&calls[0], buf_span(&chunk), false);
@@ -370,10 +373,12 @@ static void grpc_refusals(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		const struct h2_header extra = {span_from_str(rows[i].extra_name),
+						span_from_str(rows[i].extra_value)};
 		struct call *call = &calls[i];
 
-		start(call, "POST", rows[i].path, "application/grpc", rows[i].extra_name,
-		      rows[i].extra_value, false);
+		start(call, "POST", rows[i].path, "application/grpc",
+		      rows[i].extra_name ? &extra : NULL, false);
 		if (rows[i].body.len)
 			send(call, rows[i].body, true);
 		wait_for(call);
@@ -389,7 +394,7 @@ static void no_api_is_unavailable(void **state)
 	(void)state;
 	front_set_api(world.front, NULL);
 	start_grpc(&calls[0]);
-	start(&calls[1], "GET", "/test/a", NULL, NULL, NULL, true);
+	start(&calls[1], "GET", "/test/a", NULL, NULL, true);
 	wait_for(&calls[0]);
 	wait_for(&calls[1]);
 	assert_int_equal(calls[0].grpc_status, ST_UNAVAILABLE);
@@ -414,7 +419,7 @@ static void resets_cancel(void **state)
 	(void)state;
 	world.router.mode = FAKE_ROUTER_HOLD;
 	start_grpc(&calls[0]);
-	start(&calls[1], "GET", "/test/a", NULL, NULL, NULL, true);
+	start(&calls[1], "GET", "/test/a", NULL, NULL, true);
 	front_world_wait(&world, two_are_held, NULL);
 	h2_stream_reset(calls[0].stream, H2_CANCEL);
 	h2_stream_reset(calls[1].stream, H2_CANCEL);
@@ -427,7 +432,7 @@ static void lost_connection_cancels(void **state)
 	(void)state;
 	world.router.mode = FAKE_ROUTER_HOLD;
 	start_grpc(&calls[0]);
-	start(&calls[1], "GET", "/test/a", NULL, NULL, NULL, true);
+	start(&calls[1], "GET", "/test/a", NULL, NULL, true);
 	front_world_wait(&world, two_are_held, NULL);
 	h2_session_free(session);
 	session = NULL;
@@ -443,7 +448,7 @@ static void limits_and_default_deadline(void **state)
 	start_grpc(&calls[0]);
 	front_world_pass(&world, 20);
 	start_grpc(&calls[1]);
-	start(&calls[2], "GET", "/test/a", NULL, NULL, NULL, true);
+	start(&calls[2], "GET", "/test/a", NULL, NULL, true);
 	wait_for(&calls[1]);
 	wait_for(&calls[2]);
 	assert_int_equal(calls[1].grpc_status, ST_RESOURCE_EXHAUSTED);
@@ -451,7 +456,7 @@ static void limits_and_default_deadline(void **state)
 	wait_for(&calls[0]); /* named no deadline and has one */
 	assert_int_equal(calls[0].grpc_status, ST_DEADLINE_EXCEEDED);
 	assert_int_equal(world.router.cancelled_why, ST_DEADLINE_EXCEEDED);
-	start(&calls[3], "POST", PROCESS, "application/grpc", NULL, NULL, false);
+	start(&calls[3], "POST", PROCESS, "application/grpc", NULL, false);
 	send(&calls[3], span_make(large, sizeof(large)), false);
 	wait_for(&calls[3]);
 	assert_int_equal(calls[3].grpc_status, ST_RESOURCE_EXHAUSTED);
@@ -467,7 +472,7 @@ static void drain_sends_goaway_and_waits(void **state)
 	(void)state;
 	world.router.mode = FAKE_ROUTER_HOLD;
 	start_grpc(&calls[0]);
-	start(&calls[1], "GET", "/test/a", NULL, NULL, NULL, true);
+	start(&calls[1], "GET", "/test/a", NULL, NULL, true);
 	front_world_wait(&world, two_are_held, NULL);
 	front_drain(world.front, on_drained, &world.is_drained);
 	front_world_wait(&world, is_true, &is_goaway);
@@ -486,10 +491,10 @@ static void close_cuts_what_is_left(void **state)
 	(void)state;
 	world.router.mode = FAKE_ROUTER_HOLD;
 	start_grpc(&calls[0]);
-	start(&calls[1], "GET", "/test/a", NULL, NULL, NULL, true);
+	start(&calls[1], "GET", "/test/a", NULL, NULL, true);
 	front_world_wait(&world, two_are_held, NULL);
-	start(&calls[2], "POST", "/test/a", NULL, NULL, NULL, false);
-	start(&calls[3], "POST", PROCESS, "application/grpc", NULL, NULL, false);
+	start(&calls[2], "POST", "/test/a", NULL, NULL, false);
+	start(&calls[3], "POST", PROCESS, "application/grpc", NULL, false);
 	front_world_pass(&world, 10);
 	front_close(world.front);
 	world.front = NULL;
