@@ -21,17 +21,17 @@ struct metrics;
 struct userfn;
 
 struct entity_limits {
-	size_t queue_max;             /* waiting commands per entity; 100 */
-	size_t queue_bytes_max;       /* waiting payload bytes over all entities; 256 MiB */
-	size_t active_max;            /* entities awake; 100000. Full: idle ones are put to sleep first */
-	uint64_t command_timeout_ms;  /* no reply from the function: E-50, frees the entity; 60 s */
-	uint64_t journal_timeout_ms;  /* until an append, verify or load is given up; 10 s */
-	uint64_t passivation_ms;      /* idle time when the function names none; 30 s */
-	uint64_t stop_timeout_ms;     /* for the function to finish its half; then reset; 10 s */
+	size_t queue_max;	/* waiting commands per entity; 100 */
+	size_t queue_bytes_max; /* waiting payload bytes over all entities; 256 MiB */
+	size_t active_max;	/* entities awake; 100000. Full: idle ones are put to sleep first */
+	uint64_t command_timeout_ms; /* no reply from the function: E-50, frees the entity; 60 s */
+	uint64_t journal_timeout_ms; /* until an append, verify or load is given up; 10 s */
+	uint64_t passivation_ms;     /* idle time when the function names none; 30 s */
+	uint64_t stop_timeout_ms;    /* for the function to finish its half; then reset; 10 s */
 	uint64_t crash_backoff_min_ms; /* E-53: wait before waking a crashed entity again; 50 */
 	uint64_t crash_backoff_max_ms; /* doubling up to; 5 s */
-	unsigned conflict_retries;    /* CONFLICT: reload and run again; 5 */
-	unsigned restart_retries;     /* restart=true in a row without a success; 10 */
+	unsigned conflict_retries;     /* CONFLICT: reload and run again; 5 */
+	unsigned restart_retries;      /* restart=true in a row without a success; 10 */
 };
 struct entity_limits entity_limits_default(void);
 
@@ -43,7 +43,7 @@ struct entity_table *entity_table_new(struct loop *loop, struct userfn *userfn,
 struct entity_command {
 	const struct api_method *method; /* its api is referenced while the command lives */
 	struct span key;
-	struct span payload; /* wire bytes of the method's input, forwarded untouched */
+	struct span payload;		 /* wire bytes of the method's input, forwarded untouched */
 	const struct metadata *metadata; /* may be NULL; not shown to entities by default (S-41) */
 	uint64_t deadline_ns; /* the caller's; a command not yet sent by then is dropped */
 };
@@ -53,14 +53,14 @@ enum entity_action { ENTITY_REPLY, ENTITY_FORWARD, ENTITY_FAILURE, ENTITY_NONE }
 /* The outcome. Spans and pointers are borrowed until the callback returns. */
 struct entity_reply {
 	enum entity_action action;
-	enum status code;       /* ENTITY_FAILURE: never ST_OK */
-	struct span message;    /* ENTITY_FAILURE: the text for the caller */
-	struct span details;    /* ENTITY_FAILURE: serialized google.rpc.Status or empty */
-	struct span type_url;   /* ENTITY_REPLY, ENTITY_FORWARD: of the payload */
+	enum status code;     /* ENTITY_FAILURE: never ST_OK */
+	struct span message;  /* ENTITY_FAILURE: the text for the caller */
+	struct span details;  /* ENTITY_FAILURE: serialized google.rpc.Status or empty */
+	struct span type_url; /* ENTITY_REPLY, ENTITY_FORWARD: of the payload */
 	struct span payload;
 	struct span service_name; /* ENTITY_FORWARD: target */
 	struct span command_name;
-	struct span metadata;     /* serialized cloudstate.Metadata of the reply, or empty */
+	struct span metadata;	    /* serialized cloudstate.Metadata of the reply, or empty */
 	const struct span *effects; /* serialized cloudstate.SideEffect each */
 	size_t effect_count;
 	uint64_t retry_after_ms; /* 0: no hint */
@@ -74,8 +74,8 @@ struct entity_ticket *entity_table_submit(struct entity_table *table,
 					  const struct entity_command *command,
 					  entity_reply_fn on_reply, void *data);
 
-/* The caller has gone: no reply any more; a command already sent goes on, its events are kept (R-20);
- * one still waiting is dropped. */
+/* The caller has gone: no reply any more; a command already sent goes on, its events are kept
+ * (R-20); one still waiting is dropped. */
 void entity_table_abandon(struct entity_ticket *ticket);
 
 size_t entity_table_active(const struct entity_table *table);

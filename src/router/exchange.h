@@ -11,9 +11,9 @@
  * the router share. The front makes it, fills the first part and gives it to router_accept; the
  * router sets the handler and answers through the front's operations.
  *
- * Life: an exchange ends in exactly one of two ways: the handler calls exchange_finish, or the front
- * calls on_cancelled. Afterwards the handler must not touch it; the front frees it. No operation
- * calls the other side back from inside. */
+ * Life: an exchange ends in exactly one of two ways: the handler calls exchange_finish, or the
+ * front calls on_cancelled. Afterwards the handler must not touch it; the front frees it. No
+ * operation calls the other side back from inside. */
 struct api_method;
 struct exchange;
 struct grpc_status;
@@ -50,9 +50,9 @@ struct exchange {
 	const struct exchange_front_ops *front;
 	const struct api_method *method; /* the front holds a reference on its api */
 	const struct metadata *metadata; /* request metadata; never NULL */
-	uint64_t deadline_ns;            /* DEADLINE_NEVER: none */
-	const char *protocol;            /* "grpc" or "json": a metric label */
-	const char *peer;                /* for logs */
+	uint64_t deadline_ns;		 /* DEADLINE_NEVER: none */
+	const char *protocol;		 /* "grpc" or "json": a metric label */
+	const char *peer;		 /* for logs */
 	/* set by the handler */
 	const struct exchange_handler_ops *handler;
 	void *handler_data;

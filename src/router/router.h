@@ -3,7 +3,8 @@
 
 #include <stddef.h>
 
-/* Takes an exchange to the entity it is for and its reply back. Spec: cloudstate-protocol 2.4-2.7, 5. */
+/* Takes an exchange to the entity it is for and its reply back. Spec:
+ * cloudstate-protocol 2.4-2.7, 5. */
 struct entity_table;
 struct exchange;
 struct loop;

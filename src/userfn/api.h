@@ -51,15 +51,15 @@ struct api {
 	enum api_generation generation;
 	struct api_service *services;
 	size_t service_count;
-	struct span function_name;    /* service_info: service_name and version, runtime, library */
+	struct span function_name; /* service_info: service_name and version, runtime, library */
 	struct span function_version;
 	struct span runtime;
 	struct span library;
 };
 
-/* Builds from the bytes of a cloudstate.EntitySpec (scanned and bounded before anything is unpacked).
- * Every failure of cloudstate-protocol 1.3 D-20..D-30 is found; all of them are put into reasons, one
- * per line, in the reference's words (err holds the first). */
+/* Builds from the bytes of a cloudstate.EntitySpec (scanned and bounded before anything is
+ * unpacked). Every failure of cloudstate-protocol 1.3 D-20..D-30 is found; all of them are put into
+ * reasons, one per line, in the reference's words (err holds the first). */
 struct buf;
 MUST_CHECK enum status api_new(struct span entity_spec, struct buf *reasons, struct api **ret_api,
 			       struct error *err);
@@ -70,7 +70,8 @@ void api_unref(struct api *api); /* NULL is a no-op */
 const struct api_method *api_find(const struct api *api, struct span path);
 
 /* The entity key of a request: values of the key fields, joined with "-" when there are several.
- * Appended to out. Errors: ST_INVALID_ARGUMENT naming the field when a key is empty or malformed. */
+ * Appended to out. Errors: ST_INVALID_ARGUMENT naming the field when a key is empty or malformed.
+ */
 MUST_CHECK enum status api_entity_key(const struct api_method *method, struct span message,
 				      struct buf *out, struct error *err);
 
