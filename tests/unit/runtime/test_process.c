@@ -2,11 +2,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -41,7 +41,8 @@ static int tear_down(void **state)
 	struct fixture *f = *state;
 
 	close(f->pipe[0]);
-	close(f->pipe[1]);
+	if (f->pipe[1] >= 0)
+		close(f->pipe[1]);
 	loop_free(f->loop);
 	free(f);
 	return 0;
@@ -174,11 +175,11 @@ static void output_directory_and_descriptors_are_set(void **state)
 				      .inherit_fd_count = 1});
 	run(f, is_over);
 	close(f->pipe[1]);
+	f->pipe[1] = -1;
 	(void)read_all(f->pipe[0], text, sizeof(text));
 	assert_string_equal(text, "/proc\nerr\nhas\nnot\n");
 	close(inherited);
 	close(hidden);
-	f->pipe[1] = dup(f->pipe[0]);
 }
 
 static void a_released_child_is_reaped_in_silence(void **state)
@@ -200,39 +201,53 @@ static void a_released_child_is_reaped_in_silence(void **state)
 		continue;
 }
 
-/* The middle process starts a child, tells its pid and is killed: the child must go too. */
+/* In the middle process: starts a child that only a signal ends, and tells its pid. */
+static void run_middle(int hold_fd, int report_fd)
+{
+	static const char *const argv[] = {"sh", "-c", "read x", NULL};
+	struct process_params params = {.argv = argv, .stdin_fd = hold_fd, .output_fd = report_fd};
+	struct loop *loop;
+	struct process *process;
+	pid_t pid;
+
+	if (loop_new(&loop, NULL) != ST_OK ||
+	    process_start(loop, &params, NULL, NULL, &process, NULL) != ST_OK)
+		_exit(1);
+	pid = process_pid(process);
+	if (write(report_fd, &pid, sizeof(pid)) != sizeof(pid))
+		_exit(1);
+	for (;;)
+		pause();
+}
+
 static void children_die_with_their_parent(void **state)
 {
 	struct fixture *f = *state;
-	pid_t middle = fork();
+	struct pollfd ended = {.fd = f->pipe[0], .events = POLLIN};
+	int hold[2];
 	pid_t child = 0;
+	pid_t middle;
 	char byte;
 
-	if (middle == 0) {
-		static const char *const argv[] = {"sh", "-c", "read x", NULL};
-		struct process_params params = {
-			.argv = argv, .stdin_fd = f->pipe[0], .output_fd = f->pipe[1]};
-		struct loop *loop;
-		struct process *process;
-		pid_t pid;
-
-		if (loop_new(&loop, NULL) != ST_OK ||
-		    process_start(loop, &params, NULL, NULL, &process, NULL) != ST_OK)
-			_exit(1);
-		pid = process_pid(process);
-		if (write(f->pipe[1], &pid, sizeof(pid)) != sizeof(pid))
-			_exit(1);
-		for (;;)
-			pause();
-	}
+	/* What the child waits for never comes: we hold the other end. */
+	assert_int_equal(pipe2(hold, O_CLOEXEC), 0);
+	middle = fork();
+	if (middle == 0)
+		run_middle(hold[0], f->pipe[1]);
 	close(f->pipe[1]);
+	f->pipe[1] = -1;
 	assert_int_equal(read(f->pipe[0], &child, sizeof(child)), sizeof(child));
 	assert_true(child > 0);
 	assert_int_equal(kill(middle, SIGKILL), 0);
 	assert_int_equal(waitpid(middle, NULL, 0), middle);
 	/* End of file: the last holder of the pipe's write side is gone, which is the child. */
+	if (poll(&ended, 1, (int)(TEST_WAIT_NS / NS_PER_MS)) != 1) {
+		kill(child, SIGKILL);
+		fail_msg("the child outlived its parent");
+	}
 	assert_int_equal(read(f->pipe[0], &byte, 1), 0);
-	f->pipe[1] = dup(f->pipe[0]);
+	close(hold[0]);
+	close(hold[1]);
 }
 
 static void on_signal(void *data, int signal_number)
