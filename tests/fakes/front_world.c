@@ -248,13 +248,16 @@ static bool raw_has_response(void *data)
 
 int raw_response_head(struct raw_client *client, struct span *ret_head)
 {
+	uint64_t status;
 	size_t len;
 
 	front_world_wait(client->world, raw_has_head, client);
 	len = raw_head_len(client);
 	*ret_head = span_head(buf_span(&client->in), len);
 	client->wanted = len;
-	return len > 12 ? (int)strtol((const char *)ret_head->data + 9, NULL, 10) : 0;
+	if (!text_to_u64(span_head(span_skip(*ret_head, strlen("HTTP/1.1 ")), 3), &status))
+		return 0;
+	return (int)status;
 }
 
 int raw_response(struct raw_client *client, struct span *ret_head, struct span *ret_body)

@@ -198,7 +198,8 @@ describe('bad input', () => {
     await alive();
   });
 
-  it('gives the memory back', async () => {
+  const sanitized = process.env.HEADGATE_SANITIZED ? 'the sanitizer has its own allocator' : false;
+  it('gives the memory back', { skip: sanitized }, async () => {
     const allocated = () => metric(gateway, 'headgate_memory_allocated_bytes');
     const round = async () => {
       for (const [, bytes] of rows) await rawExchange(gateway.port, bytes);
