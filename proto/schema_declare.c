@@ -106,11 +106,13 @@ static enum status schema_enum_values(struct schema *schema, const struct schema
 		type->by_name_[i] = &values[i];
 		status = schema_enum_value(schema, scope, field.bytes, &values[i++], err);
 	}
+	if (status != ST_OK)
+		return status;
 	type->values = values;
 	type->value_count = count;
 	qsort(type->by_number_, count, sizeof(type->by_number_[0]), schema_enum_cmp_number);
 	qsort(type->by_name_, count, sizeof(type->by_name_[0]), schema_enum_cmp_name);
-	return status;
+	return ST_OK;
 }
 
 static enum status schema_declare_enum(struct schema *schema, const struct schema_scope *scope,
