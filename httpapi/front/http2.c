@@ -10,9 +10,15 @@
 #include "src/base/text.h"
 #include "src/grpc/grpc_codec.h"
 #include "src/runtime/loop.h"
+#include "src/runtime/timer.h"
 
 /* Headers of one response: what a handler gives and the two of ours. */
 #define HTTP2_RESPONSE_HEADERS_MAX 256
+
+/* Answered before its body was read, a stream is not reset at once: clients in the middle of
+ * sending take that for a failure. So much of the body is dropped first, for so long. */
+#define HTTP2_DRAIN_BYTES_MAX ((size_t)16 * 1024 * 1024)
+#define HTTP2_DRAIN_MS 2000
 
 struct http2 {
 	struct loop *loop;
@@ -36,9 +42,12 @@ struct http2_request {
 	struct http2 *http2;
 	struct h2_stream *stream;
 	struct loop_task pump;
-	bool is_wanted; /* a read is unanswered */
-	bool has_ended; /* the client's half */
-	bool is_head;	/* HEAD: no body in the answer */
+	struct timer drain;
+	size_t dropped;
+	bool is_wanted;	  /* a read is unanswered */
+	bool has_ended;	  /* the client's half */
+	bool is_draining; /* answered but for the end: the rest of the body is dropped */
+	bool is_head;	  /* HEAD: no body in the answer */
 };
 
 static void http2_request_read(struct http_request *base)
@@ -50,6 +59,34 @@ static void http2_request_read(struct http_request *base)
 	/* Usually nothing has come yet, and the data itself will call the pump. */
 	if (request->has_ended || h2_stream_peek(request->stream).len)
 		loop_task_schedule(request->http2->loop, &request->pump);
+}
+
+static void http2_request_on_drain_deadline(void *data)
+{
+	struct http2_request *request = data;
+
+	request->is_draining = false;
+	h2_stream_end(request->stream); /* and a reset with NO_ERROR */
+}
+
+static void http2_request_drain(struct http2_request *request)
+{
+	request->is_draining = true;
+	timer_start_in(&request->drain, HTTP2_DRAIN_MS);
+	loop_task_schedule(request->http2->loop, &request->pump);
+}
+
+static void http2_request_drop(struct http2_request *request)
+{
+	size_t n = h2_stream_peek(request->stream).len;
+
+	h2_stream_consume(request->stream, n);
+	request->dropped += n;
+	if (!request->has_ended && request->dropped <= HTTP2_DRAIN_BYTES_MAX)
+		return;
+	request->is_draining = false;
+	timer_stop(&request->drain);
+	h2_stream_end(request->stream);
 }
 
 static void http2_request_respond(struct http_request *base, const struct http_response *response)
@@ -71,12 +108,13 @@ static void http2_request_respond(struct http_request *base, const struct http_r
 			(struct h2_header){SPAN_LIT("content-length"), span_from_str(length)};
 	for (size_t i = 0; i < response->header_count && count < HTTP2_RESPONSE_HEADERS_MAX; i++)
 		items[count++] = response->headers[i];
-	h2_stream_respond(request->stream, &(struct h2_headers){items, count}, is_empty);
-	if (is_empty)
-		return;
-	if (h2_stream_write(request->stream, response->body))
+	h2_stream_respond(request->stream, &(struct h2_headers){items, count},
+			  is_empty && request->has_ended);
+	if (!is_empty && h2_stream_write(request->stream, response->body))
 		h2_stream_reset(request->stream, H2_INTERNAL_ERROR); /* larger than we may queue */
-	else
+	else if (!request->has_ended)
+		http2_request_drain(request);
+	else if (!is_empty)
 		h2_stream_end(request->stream);
 }
 
@@ -99,6 +137,10 @@ static void http2_request_pump(void *data)
 {
 	struct http2_request *request = data;
 
+	if (request->is_draining) {
+		http2_request_drop(request);
+		return;
+	}
 	while (request->is_wanted) {
 		const struct http_handler_ops *handler = request->base.handler;
 		struct span bytes = h2_stream_peek(request->stream);
@@ -136,6 +178,7 @@ static void http2_request_end(struct http2_request *request)
 	struct http2 *http2 = request->http2;
 
 	loop_task_cancel(&request->pump);
+	timer_stop(&request->drain);
 	request->base.handler = NULL;
 	if (handler)
 		handler->on_gone(request->base.handler_data, ST_CANCELLED);
@@ -197,6 +240,7 @@ static void http2_serve(struct http2 *http2, struct h2_stream *stream,
 	request->stream = stream;
 	request->is_head = span_eq(head.method, SPAN_LIT("HEAD"));
 	loop_task_init(&request->pump, http2_request_pump, request);
+	timer_init(&request->drain, http2->loop, http2_request_on_drain_deadline, request);
 	list_push_back(&http2->requests, &request->node);
 	http2->active++;
 	h2_stream_set_ops(stream, &http2_request_ops, request);
