@@ -103,7 +103,8 @@ MUST_CHECK enum status h2_stream_write_parts(struct h2_stream *stream, const str
 size_t h2_stream_unsent(const struct h2_stream *stream);
 
 /* Ends our half after the queued bytes: with END_STREAM on the last DATA, or with trailers. On a
- * server, a request whose other half is still open is then reset with NO_ERROR. */
+ * server, a request whose other half is still open is dropped for
+ * up to a second and then reset with NO_ERROR. */
 void h2_stream_end(struct h2_stream *stream);
 void h2_stream_end_with_trailers(struct h2_stream *stream, const struct h2_headers *trailers);
 

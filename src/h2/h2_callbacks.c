@@ -222,6 +222,7 @@ static int on_frame_send(nghttp2_session *ng, const nghttp2_frame *frame, void *
 	struct h2_session *session = session_of(user_data);
 	struct h2_stream *stream;
 
+	(void)ng;
 	if (frame->hd.type == NGHTTP2_RST_STREAM &&
 	    frame->rst_stream.error_code != NGHTTP2_NO_ERROR)
 		h2_session_count_reset(session);
@@ -233,11 +234,15 @@ static int on_frame_send(nghttp2_session *ng, const nghttp2_frame *frame, void *
 	if (!stream)
 		return 0;
 	stream->is_ended = true;
-	/* The reply is complete; what is left of the request is of no use. Spec: RFC 9113 8.1 */
 	if (session->is_server && !stream->is_peer_ended)
-		(void)nghttp2_submit_rst_stream(ng, NGHTTP2_FLAG_NONE, stream->id,
-						NGHTTP2_NO_ERROR);
+		h2_session_linger(session, stream);
 	return 0;
+}
+
+/* The rest of a request whose reply is complete is of no use. */
+static bool is_answered(const struct h2_stream *stream)
+{
+	return stream->session->is_server && stream->is_ended;
 }
 
 static int on_data_chunk(nghttp2_session *ng, uint8_t flags, int32_t stream_id, const uint8_t *data,
@@ -247,7 +252,7 @@ static int on_data_chunk(nghttp2_session *ng, uint8_t flags, int32_t stream_id, 
 	struct h2_stream *stream = find_stream(session, stream_id);
 
 	(void)flags;
-	if (stream && (stream->ops || stream->has_new_head)) {
+	if (stream && !is_answered(stream) && (stream->ops || stream->has_new_head)) {
 		/* The window bounds what can be here, so a full buffer is an error of the peer the
 		 * library did not see. */
 		if (!buf_append(&stream->in, span_make(data, len))) {

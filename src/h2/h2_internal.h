@@ -32,8 +32,10 @@ struct h2_block {
 };
 
 struct h2_stream {
-	struct list node;	/* session->streams */
-	struct list dirty_node; /* session->dirty: something is to be told */
+	struct list node;	 /* session->streams */
+	struct list dirty_node;	 /* session->dirty: something is to be told */
+	struct list linger_node; /* session->lingering: we ended first */
+	uint64_t linger_until_ns;
 	unsigned magic;
 	int32_t id;
 	uint32_t h2_code;
@@ -84,6 +86,7 @@ struct h2_session {
 
 	struct list streams;
 	struct list dirty;
+	struct list lingering; /* server: replied in full, the request goes on; oldest first */
 	size_t stream_count;   /* in streams */
 	size_t open_count;     /* of them, those not over */
 	size_t unread_bytes;   /* sum of all in */
@@ -149,6 +152,10 @@ void h2_session_refuse(struct h2_session *session, uint32_t h2_code, const char 
 /* Like h2_session_free, but streams are told that they are lost before it returns; the session's
  * own owner is not. Allowed inside callbacks. */
 void h2_session_cut(struct h2_session *session);
+
+/* Our reply is complete and the request is not: what still comes is dropped, and after a while the
+ * stream is reset with NO_ERROR. */
+void h2_session_linger(struct h2_session *session, struct h2_stream *stream);
 
 /* Counts one RST_STREAM of either side. */
 void h2_session_count_reset(struct h2_session *session);

@@ -20,6 +20,9 @@
  * full stream windows, far under what 1024 streams could hold. */
 #define H2_UNREAD_MAX ((size_t)16 * 1024 * 1024)
 
+/* A client sends what is left of a request for so long after it got the whole reply. */
+#define H2_LINGER_MS ((uint64_t)1000)
+
 /* Between shutdown notice and final GOAWAY when the PING in between is not answered. */
 #define H2_DRAIN_RTT_NS (1 * NS_PER_S)
 
@@ -54,6 +57,13 @@ static uint64_t idle_due_ns(const struct h2_session *session)
 	return wait_ms(session->idle_since_ns, session->limits.idle_timeout_ms);
 }
 
+static uint64_t linger_due_ns(const struct h2_session *session)
+{
+	if (list_is_empty(&session->lingering))
+		return DEADLINE_NEVER;
+	return list_entry(session->lingering.next, struct h2_stream, linger_node)->linger_until_ns;
+}
+
 static uint64_t earlier(uint64_t a_ns, uint64_t b_ns)
 {
 	return a_ns < b_ns ? a_ns : b_ns;
@@ -68,10 +78,33 @@ static void arm(struct h2_session *session)
 	due_ns = earlier(due_ns, session->drain_deadline_ns);
 	due_ns = earlier(due_ns, keepalive_due_ns(session));
 	due_ns = earlier(due_ns, idle_due_ns(session));
+	due_ns = earlier(due_ns, linger_due_ns(session));
 	if (due_ns == DEADLINE_NEVER || session->is_ending)
 		return;
 	if (!timer_is_set(&session->timer) || due_ns < session->timer.deadline_ns)
 		timer_start(&session->timer, due_ns);
+}
+
+/* Spec: RFC 9113 8.1. Not at once: common clients take a reset that comes right behind the reply,
+ * while they still send, for a failure and throw the reply away. */
+void h2_session_linger(struct h2_session *session, struct h2_stream *stream)
+{
+	stream->linger_until_ns = wait_ms(now_of(session), H2_LINGER_MS);
+	list_remove(&stream->linger_node);
+	list_push_back(&session->lingering, &stream->linger_node);
+	arm(session);
+}
+
+static void reset_lingering(struct h2_session *session, uint64_t now_ns)
+{
+	while (linger_due_ns(session) <= now_ns) {
+		struct list *node = list_pop_front(&session->lingering);
+		struct h2_stream *stream = list_entry(node, struct h2_stream, linger_node);
+
+		/* Fails without memory only; then the client's own end closes the stream. */
+		(void)nghttp2_submit_rst_stream(session->ng, NGHTTP2_FLAG_NONE, stream->id,
+						NGHTTP2_NO_ERROR);
+	}
 }
 
 void h2_session_wake(struct h2_session *session)
@@ -323,6 +356,7 @@ static void on_session_timer(void *data)
 	}
 	if (now_ns >= session->drain_deadline_ns)
 		submit_final_goaway(session);
+	reset_lingering(session, now_ns);
 	if (now_ns >= idle_due_ns(session))
 		h2_session_drain(session);
 	if (now_ns >= keepalive_due_ns(session)) {
@@ -347,6 +381,7 @@ static struct h2_session *session_new(struct loop *loop, const struct h2_limits 
 	session->is_server = is_server;
 	list_init(&session->streams);
 	list_init(&session->dirty);
+	list_init(&session->lingering);
 	loop_task_init(&session->dispatch_task, on_dispatch_task, session);
 	timer_init(&session->timer, loop, on_session_timer, session);
 	session->settings_deadline_ns = DEADLINE_NEVER;

@@ -22,6 +22,7 @@ struct h2_stream *h2_stream_new(struct h2_session *session, int32_t id)
 	stream->session = session;
 	stream->id = id;
 	list_init(&stream->dirty_node);
+	list_init(&stream->linger_node);
 	list_push_back(&session->streams, &stream->node);
 	session->stream_count++;
 	session->open_count++;
@@ -38,6 +39,7 @@ void h2_stream_free(struct h2_stream *stream)
 		session->block_stream = NULL;
 	list_remove(&stream->node);
 	list_remove(&stream->dirty_node);
+	list_remove(&stream->linger_node);
 	session->stream_count--;
 	if (!stream->is_over)
 		session->open_count--;
@@ -58,6 +60,7 @@ void h2_stream_closed(struct h2_stream *stream, bool is_clean, bool is_lost, uin
 		return;
 	if (!stream->is_over) {
 		stream->is_over = true;
+		list_remove(&stream->linger_node);
 		session->open_count--;
 		/* The library forgets it; a later frame of its number finds nobody. */
 		(void)nghttp2_session_set_stream_user_data(session->ng, stream->id, NULL);
