@@ -25,7 +25,7 @@ static enum status located(struct compiler *c, enum status status)
 	memcpy(text, err->message, sizeof(text));
 	return error_set(err, status, "%.300s (%.*s '%.*s', method %.*s in %.*s)", text,
 			 SPAN_FMT(c->written->verb), SPAN_FMT(c->written->path),
-			 SPAN_FMT(c->method->full_name), SPAN_FMT(c->method->service->file->name));
+			 SPAN_FMT(c->method->full_name), SPAN_FMT(c->rule->origin));
 }
 
 static enum status no_memory(struct compiler *c)
@@ -290,7 +290,10 @@ static void find_mask(struct http_rule *rule)
 enum status http_rule_compile(const struct method *method, const struct options_http_rule *written,
 			      struct arena *arena, struct http_rule *ret_rule, struct error *err)
 {
-	struct http_rule rule = {.method = method};
+	struct http_rule rule = {
+		.method = method,
+		.origin = written->origin.len ? written->origin : method->service->file->name,
+	};
 	struct compiler c = {method, written, arena, &rule, err};
 	enum status status = check_pattern(&c);
 

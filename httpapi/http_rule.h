@@ -29,7 +29,8 @@ struct http_variable {
 
 struct http_rule {
 	const struct method *method;
-	struct span verb; /* "GET", …; "*" is any method */
+	struct span origin; /* the file it was written in, for messages */
+	struct span verb;   /* "GET", …; "*" is any method */
 	struct path_template path;
 	struct http_variable *variables; /* in the order of path.variables */
 	size_t variable_count;

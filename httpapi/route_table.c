@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "httpapi/route_tree.h"
+#include "httpapi/rule_selection.h"
 #include "proto/options.h"
 #include "src/base/mem.h"
 
@@ -33,6 +34,7 @@ struct builder {
 	struct route_report *report;
 	struct error *err; /* the first failure */
 	enum status status;
+	struct rule_selection selection;
 };
 
 /* ---- report ------------------------------------------------------------------------------ */
@@ -97,10 +99,10 @@ static enum status take_failure(struct builder *b, const struct error *failure)
 	return ST_OK;
 }
 
-#define RULE_FORMAT "%.*s '%.*s' (%.*s)"
+#define RULE_FORMAT "%.*s '%.*s' (%.*s in %.*s)"
 #define RULE_ARGS(route)                                                                           \
 	SPAN_FMT((route)->rule.verb), SPAN_FMT((route)->rule.path.text),                           \
-		SPAN_FMT((route)->rule.method->full_name)
+		SPAN_FMT((route)->rule.method->full_name), SPAN_FMT((route)->rule.origin)
 
 /* ---- building ---------------------------------------------------------------------------- */
 
@@ -173,13 +175,21 @@ static enum status add_rule(struct builder *b, const struct route_source *source
 	return add_route(b, route);
 }
 
+/* The rule of the file, else that of the method's option; NULL: neither. */
+static enum status find_written(struct builder *b, const struct method *method,
+				const struct options_http_rule **ret_rule, struct error *err)
+{
+	*ret_rule = rule_selection_take(&b->selection, method);
+	return *ret_rule ? ST_OK : options_http_rule(method, &b->table->arena, ret_rule, err);
+}
+
 static enum status add_written(struct builder *b, const struct route_source *source)
 {
 	const struct options_http_rule *rule = NULL;
 	struct error failure;
 	enum status status;
 
-	if (options_http_rule(source->method, &b->table->arena, &rule, &failure))
+	if (find_written(b, source->method, &rule, &failure))
 		return take_failure(b, &failure);
 	if (!rule)
 		return ST_OK;
@@ -194,21 +204,47 @@ static enum status add_written(struct builder *b, const struct route_source *sou
 				      "more than one!",
 				      SPAN_FMT(more->verb), SPAN_FMT(more->path),
 				      SPAN_FMT(source->method->full_name),
-				      SPAN_FMT(source->method->service->file->name));
+				      SPAN_FMT(more->origin.len
+						       ? more->origin
+						       : source->method->service->file->name));
 		else
 			status = add_rule(b, source, more);
 	}
 	return status;
 }
 
+/* What nobody took is told in the order of the file. */
+static void report_unused(struct builder *b)
+{
+	for (const struct selected_rule *rule = b->selection.first; rule; rule = rule->next) {
+		if (rule->is_taken)
+			continue;
+		if (rule_selection_names_method(b->params->schema, rule->written.selector))
+			report_printf(b, ROUTE_WARNING,
+				      "%.*s: method %.*s is not served, its rule is not used",
+				      SPAN_FMT(rule->written.origin),
+				      SPAN_FMT(rule->written.selector));
+		else
+			report_printf(b, ROUTE_ERROR,
+				      "%.*s: HTTP API Config: the selector [%.*s] names no method",
+				      SPAN_FMT(rule->written.origin),
+				      SPAN_FMT(rule->written.selector));
+	}
+}
+
 static enum status add_all(struct builder *b)
 {
 	enum status status = ST_OK;
 
+	if (b->params->rules &&
+	    !rule_selection_load(&b->selection, b->params->rules, &b->table->arena))
+		return limit_reached(b, "no memory left for the routes");
 	for (size_t i = 0; !status && i < b->params->source_count; i++)
 		status = add_written(b, &b->params->sources[i]);
 	for (size_t i = 0; !status && i < b->params->source_count; i++)
 		status = add_rule(b, &b->params->sources[i], NULL);
+	if (!status)
+		report_unused(b);
 	return status;
 }
 
@@ -273,17 +309,19 @@ enum status route_table_new(const struct route_table_params *params, struct rout
 			    struct route_table **ret_table, struct error *err)
 {
 	struct route_table *table = mem_new(struct route_table);
-	struct builder b = {params, table, report, err, ST_OK};
+	struct builder b = {params, table, report, err, ST_OK, {.first = NULL}};
 	enum status status;
 
 	arena_init(&table->arena, TABLE_BYTES_MAX);
 	route_tree_init(&table->tree, &table->arena);
+	rule_selection_init(&b.selection);
 	table->tree.ignore_trailing_slash = params->ignore_trailing_slash;
 	status = add_all(&b);
 	if (!status)
 		status = report_reserved(&b);
 	if (!status)
 		report_overlaps(&b);
+	rule_selection_fini(&b.selection);
 	if (b.status) {
 		route_table_free(table);
 		return b.status;

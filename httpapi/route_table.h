@@ -12,6 +12,9 @@
 #include "src/base/error.h"
 #include "src/base/span.h"
 
+struct rule_file;
+struct schema;
+
 /* How a path becomes a call. All bindings of all methods lie in one tree of path segments; which
  * route wins never depends on the order of their declaration: segment by segment from the left a
  * literal beats "*" beats "**", and the search steps back when a branch does not lead to a route
@@ -32,8 +35,8 @@ struct route_table;
  * felt when the gateway starts. */
 #define ROUTE_REPORT_ROUTES_MAX 1000
 
-/* A method that is served. Its rules are taken from its google.api.http option; POST
- * /pkg.Service/Method is served beside them. */
+/* A method that is served. Its rules are those of the rule file, else of its google.api.http
+ * option; POST /pkg.Service/Method is served beside them. */
 struct route_source {
 	const struct method *method; /* borrowed for the life of the table */
 	void *data;		     /* handed back with every match */
@@ -42,6 +45,12 @@ struct route_source {
 struct route_table_params {
 	const struct route_source *sources;
 	size_t source_count;
+	/* Rules of a file, borrowed for the life of the table; NULL: none. The last one for a
+	 * method replaces its option whole. A selector that names no method is an error; with
+	 * schema (borrowed for the call, may be NULL), one of a method that is not among sources
+	 * is a warning only. */
+	const struct rule_file *rules;
+	const struct schema *schema;
 	/* Templates of paths that the gateway answers itself before it looks here; a route that
 	 * overlaps one is worth a warning. */
 	const struct span *reserved;

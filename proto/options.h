@@ -31,6 +31,7 @@ struct options_http_rule {
 	bool has_response_body_option; /* likewise */
 	const struct options_http_rule *additional;
 	size_t additional_count;
+	struct span origin; /* where it was written, for messages; empty: the method's file */
 };
 
 /* Decodes a serialized HttpRule. ST_INVALID_ARGUMENT: malformed or nested deeper than two levels

@@ -11,16 +11,15 @@
 #define BUILTIN_METRICS_BYTES_MAX ((size_t)16 * 1024 * 1024)
 #define BUILTIN_PAGE_BYTES_MAX ((size_t)1024 * 1024)
 
-const struct span *builtin_paths(size_t *ret_count)
+size_t builtin_paths(const struct config *config, struct span paths[BUILTIN_PATHS_MAX])
 {
-	static const struct span paths[] = {
-		SPAN_LIT("/ready"),
-		SPAN_LIT("/alive"),
-		SPAN_LIT("/healthz"),
-	};
+	static const char *const always[] = {"/ready", "/alive", "/healthz"};
+	size_t count = 0;
 
-	*ret_count = sizeof(paths) / sizeof(paths[0]);
-	return paths;
+	(void)config;
+	for (size_t i = 0; i < sizeof(always) / sizeof(always[0]); i++)
+		paths[count++] = span_from_str(always[i]);
+	return count;
 }
 
 static bool builtin_is_ready(struct front *front, const char **reason)

@@ -8,12 +8,15 @@
 
 /* What the gateway itself answers on its ports, before it looks at the function's routes.
  * Spec: ruling R7; knative reference, "probes" */
+struct config;
 struct front;
 struct http_head;
 struct http_request;
 
-/* Paths on the public port that win over a function's rule. */
-const struct span *builtin_paths(size_t *ret_count);
+/* Paths on the public port that win over a function's rule: those this configuration serves. Fills
+ * paths, of literals, and gives their count. */
+#define BUILTIN_PATHS_MAX 16
+size_t builtin_paths(const struct config *config, struct span paths[BUILTIN_PATHS_MAX]);
 
 /* Answers probes and built-in paths of the public port; false when the request is none. */
 bool builtin_serve(struct front *front, struct http_request *request, const struct http_head *head);

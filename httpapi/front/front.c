@@ -158,6 +158,15 @@ static enum status front_open_admin(struct front *front, struct error *err)
 
 static void front_on_drained(void *data);
 
+static enum status front_load_rules(struct front *front, struct error *err)
+{
+	const char *path = front->params.config->http_rules_file;
+
+	if (path[0] && rule_file_load(&front->rules, path, err))
+		return error_wrap(err, "http.rules_file");
+	return ST_OK;
+}
+
 enum status front_open(struct loop *loop, const struct front_params *params,
 		       struct front **ret_front, struct error *err)
 {
@@ -179,6 +188,8 @@ enum status front_open(struct loop *loop, const struct front_params *params,
 			metrics_series(params->metrics, METRIC_REQUESTS_REFUSED, &label, 1);
 	}
 	status = status_map_new(&front->status_map, err);
+	if (!status)
+		status = front_load_rules(front, err);
 	if (!status)
 		status = front_open_ingress(front, err);
 	if (!status)
@@ -204,13 +215,14 @@ uint16_t front_port(const struct front *front, enum front_listener which)
 
 void front_set_api(struct front *front, struct api *api)
 {
+	const struct routes_params params = {front->params.config, &front->rules};
 	struct routes *routes = NULL;
 
 	if (front->routes && front->routes->api == api) {
 		front->has_route_error = false;
 		return;
 	}
-	if (api && routes_new(api, &routes, &front->route_error)) {
+	if (api && routes_new(api, &params, &routes, &front->route_error)) {
 		(void)error_wrap(&front->route_error,
 				 "the HTTP rules of the user function cannot be served");
 		front->has_route_error = true;
@@ -277,6 +289,7 @@ void front_close(struct front *front)
 	loop_task_cancel(&front->drained);
 	json_exchange_drop_spare(front);
 	routes_unref(front->routes);
+	rule_file_fini(&front->rules);
 	status_map_free(front->status_map);
 	mem_free(front);
 }

@@ -10,6 +10,7 @@
 #include "src/base/list.h"
 #include "src/base/metrics.h"
 #include "src/base/span.h"
+#include "src/config/rule_file.h"
 #include "src/runtime/loop.h"
 
 /* What the files of the front share. */
@@ -41,7 +42,8 @@ struct front {
 	struct listener *ingress;
 	struct listener *admin;
 	struct listener *metrics;
-	struct routes *routes; /* NULL: no API yet */
+	struct rule_file rules; /* http.rules_file */
+	struct routes *routes;	/* NULL: no API yet */
 	struct status_map *status_map;
 	struct transcode_options transcode;
 	struct metrics_series *refused[FRONT_REFUSAL_COUNT_];

@@ -28,10 +28,17 @@ static size_t routes_count_methods(const struct api *api)
 	return count;
 }
 
-static enum status routes_build(struct routes *routes, struct error *err)
+static enum status routes_build(struct routes *routes, const struct routes_params *from,
+				struct error *err)
 {
 	const struct api *api = routes->api;
-	struct route_table_params params = {0};
+	struct span reserved[BUILTIN_PATHS_MAX];
+	struct route_table_params params = {
+		.rules = from->rules,
+		.schema = api->schema,
+		.reserved = reserved,
+		.reserved_count = builtin_paths(from->config, reserved),
+	};
 	struct route_report report;
 	struct route_source *sources =
 		mem_new_array(struct route_source, routes_count_methods(api));
@@ -45,7 +52,6 @@ static enum status routes_build(struct routes *routes, struct error *err)
 				(struct route_source){method->schema, method};
 		}
 	params.sources = sources;
-	params.reserved = builtin_paths(&params.reserved_count);
 	route_report_init(&report);
 	status = route_table_new(&params, &report, &routes->table, err);
 	routes_log(&report);
@@ -54,14 +60,15 @@ static enum status routes_build(struct routes *routes, struct error *err)
 	return status;
 }
 
-enum status routes_new(struct api *api, struct routes **ret_routes, struct error *err)
+enum status routes_new(struct api *api, const struct routes_params *params,
+		       struct routes **ret_routes, struct error *err)
 {
 	struct routes *routes = mem_new(struct routes);
 	enum status status;
 
 	routes->refs_ = 1;
 	routes->api = api_ref(api);
-	status = routes_build(routes, err);
+	status = routes_build(routes, params, err);
 	if (status) {
 		routes_unref(routes);
 		return status;

@@ -7,8 +7,10 @@
 /* An API and the HTTP routes made from it: an immutable snapshot shared by reference, so that
  * running calls keep the one they began with. */
 struct api;
+struct config;
 struct error;
 struct route_table;
+struct rule_file;
 
 struct routes {
 	unsigned refs_;
@@ -16,8 +18,15 @@ struct routes {
 	struct route_table *table; /* data of a route: its struct api_method */
 };
 
+/* What else makes the routes; borrowed, rules for the life of the routes, config for the call. */
+struct routes_params {
+	const struct config *config;
+	const struct rule_file *rules; /* NULL: none */
+};
+
 /* Builds the routes; errors, warnings and overlaps are logged. */
-MUST_CHECK enum status routes_new(struct api *api, struct routes **ret_routes, struct error *err);
+MUST_CHECK enum status routes_new(struct api *api, const struct routes_params *params,
+				  struct routes **ret_routes, struct error *err);
 struct routes *routes_ref(struct routes *routes);
 void routes_unref(struct routes *routes); /* NULL is a no-op */
 

@@ -1,10 +1,10 @@
 #include "src/config/config_file.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <yaml.h>
 
 #include "src/base/error.h"
+#include "src/base/file.h"
 #include "src/config/config_set.h"
 
 /* One pass over the events of the parser, with the dotted name of where we are. Anchors and aliases
@@ -194,35 +194,13 @@ enum status config_file_read(struct config *config, const char *name, struct spa
 	return status;
 }
 
-static enum status config_file_slurp(const char *path, struct buf *ret_content, struct error *err)
-{
-	enum status status = ST_OK;
-	FILE *stream = fopen(path, "rbe");
-	size_t room = ret_content->max_bytes;
-	size_t got;
-
-	if (!stream)
-		return error_set_errno(err, errno == ENOENT ? ST_NOT_FOUND : ST_UNAVAILABLE, errno,
-				       "%.200s", path);
-	got = fread(buf_reserve(ret_content, room), 1, room, stream);
-	if (ferror(stream))
-		status = error_set_errno(err, ST_UNAVAILABLE, errno, "%.200s", path);
-	else if (fgetc(stream) != EOF)
-		status = error_set(err, ST_INVALID_ARGUMENT, "%.200s: larger than %zu bytes", path,
-				   room);
-	else
-		buf_commit(ret_content, got);
-	(void)fclose(stream); /* only read from */
-	return status;
-}
-
 enum status config_file_load(struct config *config, const char *path, struct error *err)
 {
-	enum status status;
 	struct buf content;
+	enum status status;
 
 	buf_init(&content, CONFIG_FILE_MAX);
-	status = config_file_slurp(path, &content, err);
+	status = file_load(path, CONFIG_FILE_MAX, &content, err);
 	if (status == ST_OK)
 		status = config_file_read(config, path, buf_span(&content), err);
 	buf_fini(&content);

@@ -1,6 +1,7 @@
 /* headgate: the stateful-serverless gateway. The map of the program, from the door to the ground:
  *
  *   main                    arguments, configuration, exit codes
+ *   src/cli                 the commands that only look: check, openapi
  *   src/server              wiring, readiness, /status, the ordered end
  *   httpapi/front           listener, HTTP/1.1, HTTP/2, the JSON and gRPC codecs, admin port
  *   src/router              takes a call to its entity and the reply back
@@ -22,6 +23,7 @@
 #include "src/base/clock.h"
 #include "src/base/error.h"
 #include "src/base/log.h"
+#include "src/cli/cli.h"
 #include "src/config/config.h"
 #include "src/server/server.h"
 
@@ -29,9 +31,10 @@
 
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
-static const char usage[] =
-	"usage: headgate [serve] [--config FILE] [--KEY=VALUE ...]\n"
-	"       headgate --version | --help | --help-config\n"
+static const char usage[] = "usage: headgate [serve] [--config FILE] [--KEY=VALUE ...]\n"
+			    "       headgate --version | --help | --help-config\n";
+
+static const char about[] =
 	"\n"
 	"Serves the gRPC services of a user function as gRPC and as HTTP/JSON and keeps the\n"
 	"events of its entities in Redis, or in a private redis-server of its own.\n"
@@ -75,7 +78,8 @@ static int serve(const struct config_params *params, uint64_t started_ns)
 
 static int wrong_usage(const char *argument)
 {
-	(void)fprintf(stderr, "headgate: unknown argument %s\n%s", argument, usage);
+	(void)fprintf(stderr, "headgate: unknown argument %s\n%s%s%s", argument, usage, cli_usage,
+		      about);
 	return EXIT_USAGE;
 }
 
@@ -87,13 +91,15 @@ int main(int argc, char **argv)
 	size_t flag_count = 0;
 	int i = 1;
 
+	if (argc > 1 && cli_has(argv[1]))
+		return cli_run(argc - 1, argv + 1);
 	if (argc > i && strcmp(argv[i], "serve") == 0)
 		i++;
 	for (; i < argc; i++) {
 		if (strcmp(argv[i], "--version") == 0)
 			return printf("%s %s\n", PACKAGE_NAME, PACKAGE_VERSION) < 0;
 		if (strcmp(argv[i], "--help") == 0)
-			return fputs(usage, stdout) < 0;
+			return printf("%s%s%s", usage, cli_usage, about) < 0;
 		if (strcmp(argv[i], "--help-config") == 0)
 			return print_config_help();
 		if (strcmp(argv[i], "--config") == 0 && i + 1 < argc)

@@ -3,11 +3,13 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "src/config/rule_file.h"
 #include "tests/unit/httpapi/types.h"
 #include "tests/unit/unit.h"
 
 #define THINGS "hg.test.Things"
 #define DOUBTS "hg.faults.Doubts"
+#define IN " in tests/unit/httpapi/faults.proto)"
 #define FILE_AND_END " in tests/unit/httpapi/faults.proto)"
 
 /* The texts of one kind, a line each. */
@@ -30,9 +32,9 @@ static void faults_are_all_reported(void **state)
 		 "HTTP API Config: Only one level of additionalBindings supported, but [GET '/b'] "
 		 "of method [hg.faults.NestedBindings.Call] in tests/unit/httpapi/faults.proto "
 		 "has more than one!\n"},
-		{"hg.faults.Duplicate",
-		 "HTTP API Config: GET '/a/*' (hg.faults.Duplicate.Two) is the same route as GET "
-		 "'/a/{name}' (hg.faults.Duplicate.One)\n"},
+		{"hg.faults.Duplicate", "HTTP API Config: GET '/a/*' (hg.faults.Duplicate.Two" IN
+					" is the same route as GET "
+					"'/a/{name}' (hg.faults.Duplicate.One" IN "\n"},
 		{"hg.faults.Several",
 		 "Template must start with a slash at character 1 of 'no/slash' (GET 'no/slash', "
 		 "method hg.faults.Several.One" FILE_AND_END "\n"
@@ -68,21 +70,26 @@ static void doubts_are_warnings(void **state)
 	static const struct route_table_params settings = {.reserved = reserved,
 							   .reserved_count = COUNT_OF(reserved)};
 	static const char want[] =
-		"GET '/body' (hg.faults.Doubts.Body): a body is configured for a method whose "
+		"GET '/body' (hg.faults.Doubts.Body" IN ": a body is configured for a method whose "
 		"requests seldom carry one\n"
-		"GET '/stream/{name}' (hg.faults.Doubts.Stream): a client stream without body can "
+		"GET '/stream/{name}' (hg.faults.Doubts.Stream" IN
+		": a client stream without body can "
 		"hold one message only\n"
-		"POST '/hg.faults.Doubts/Taken' (hg.faults.Doubts.Taker) takes the place of the "
-		"generated POST '/hg.faults.Doubts/Taken' (hg.faults.Doubts.Taken)\n"
-		"GET '/{name=**}' (hg.faults.Doubts.Wide) is not asked for '/ready': the gateway "
+		"POST '/hg.faults.Doubts/Taken' (hg.faults.Doubts.Taker" IN
+		" takes the place of the "
+		"generated POST '/hg.faults.Doubts/Taken' (hg.faults.Doubts.Taken" IN "\n"
+		"GET '/{name=**}' (hg.faults.Doubts.Wide" IN
+		" is not asked for '/ready': the gateway "
 		"answers that itself\n"
-		"GET '/body' (hg.faults.Doubts.Body) is not asked for '/body': the gateway "
+		"GET '/body' (hg.faults.Doubts.Body" IN " is not asked for '/body': the gateway "
 		"answers that itself\n"
-		"GET '/{name=**}' (hg.faults.Doubts.Wide) is not asked for '/body': the gateway "
+		"GET '/{name=**}' (hg.faults.Doubts.Wide" IN
+		" is not asked for '/body': the gateway "
 		"answers that itself\n"
-		"* '/body' (hg.faults.Doubts.Any) is not asked for '/body': the gateway answers "
+		"* '/body' (hg.faults.Doubts.Any" IN
+		" is not asked for '/body': the gateway answers "
 		"that itself\n"
-		"GET '/{name=**}' (hg.faults.Doubts.Wide) is not asked for '/_events/*': the "
+		"GET '/{name=**}' (hg.faults.Doubts.Wide" IN " is not asked for '/_events/*': the "
 		"gateway answers that itself\n";
 	struct schema *schema = types_schema();
 	struct route_table *table;
@@ -110,14 +117,15 @@ static void overlaps_say_who_wins(void **state)
 {
 	static const struct route_table_params settings = {.find_overlaps = true};
 	static const char want[] =
-		"GET '/body' (hg.faults.Doubts.Body) wins over GET '/{name=**}' "
-		"(hg.faults.Doubts.Wide) where both fit\n"
-		"GET '/body' (hg.faults.Doubts.Body) wins over * '/body' (hg.faults.Doubts.Any) "
+		"GET '/body' (hg.faults.Doubts.Body" IN " wins over GET '/{name=**}' "
+		"(hg.faults.Doubts.Wide" IN " where both fit\n"
+		"GET '/body' (hg.faults.Doubts.Body" IN
+		" wins over * '/body' (hg.faults.Doubts.Any" IN " "
 		"where both fit\n"
-		"GET '/stream/{name}' (hg.faults.Doubts.Stream) wins over GET '/{name=**}' "
-		"(hg.faults.Doubts.Wide) where both fit\n"
-		"* '/body' (hg.faults.Doubts.Any) wins over GET '/{name=**}' "
-		"(hg.faults.Doubts.Wide) where both fit\n";
+		"GET '/stream/{name}' (hg.faults.Doubts.Stream" IN " wins over GET '/{name=**}' "
+		"(hg.faults.Doubts.Wide" IN " where both fit\n"
+		"* '/body' (hg.faults.Doubts.Any" IN " wins over GET '/{name=**}' "
+		"(hg.faults.Doubts.Wide" IN " where both fit\n";
 	struct schema *schema = types_schema();
 	struct route_table *table;
 	struct route_report report;
@@ -135,6 +143,91 @@ static void overlaps_say_who_wins(void **state)
 	route_table_free(table);
 	route_report_fini(&report);
 	buf_fini(&got);
+	schema_unref(schema);
+}
+
+/* Rules of a file for the service of two methods that is refused with its own ones. */
+static void rules_of_a_file_replace_those_of_the_method(void **state)
+{
+	static const struct {
+		const char *rules;
+		const char *routes; /* of table, but the generated ones */
+		const char *issues;
+	} rows[] = {
+		{"  - selector: hg.faults.Duplicate.Two\n    get: /b/*\n",
+		 "GET /a/{name}\nGET /b/*\n", ""},
+		{"  - selector: hg.faults.Duplicate.Two\n    get: /b\n"
+		 "  - selector: hg.faults.Duplicate.One\n    post: /c\n    body: '*'\n"
+		 "  - selector: hg.faults.Duplicate.Two\n    get: /d\n    additional_bindings:\n"
+		 "    - get: /e\n",
+		 "POST /c\nGET /d\nGET /e\n", ""},
+		{"  - selector: hg.faults.Duplicate.Two\n    get: /b\n"
+		 "  - selector: hg.faults.Several.One\n    get: /c\n",
+		 "GET /a/{name}\nGET /b\n",
+		 "f.yaml:5: method hg.faults.Several.One is not served, its rule is not used\n"},
+		{"  - selector: hg.faults.Duplicate.Two\n    get: /b\n"
+		 "  - selector: hg.faults.Duplicate.Three\n    get: /c\n",
+		 NULL,
+		 "f.yaml:5: HTTP API Config: the selector [hg.faults.Duplicate.Three] names no "
+		 "method\n"},
+		{"  - selector: Two\n    get: /b\n", NULL,
+		 "HTTP API Config: GET '/a/*' (hg.faults.Duplicate.Two" IN " is the same route as "
+		 "GET '/a/{name}' (hg.faults.Duplicate.One" IN "\n"
+		 "f.yaml:3: HTTP API Config: the selector [Two] names no method\n"},
+		{"  - selector: hg.faults.Duplicate.Two\n    get: b\n", NULL,
+		 "Template must start with a slash at character 1 of 'b' (GET 'b', method "
+		 "hg.faults.Duplicate.Two in f.yaml:3)\n"},
+		{"  - selector: hg.faults.Duplicate.Two\n    body: '*'\n", NULL,
+		 "HTTP API Config: Pattern missing for rule [hg.faults.Duplicate.Two]! ( '', "
+		 "method "
+		 "hg.faults.Duplicate.Two in f.yaml:3)\n"},
+		{"  - selector: hg.faults.Duplicate.Two\n    get: /b\n    additional_bindings:\n"
+		 "    - get: /c\n      additional_bindings: [{get: /d}]\n",
+		 NULL,
+		 "HTTP API Config: Only one level of additionalBindings supported, but [GET '/c'] "
+		 "of method [hg.faults.Duplicate.Two] in f.yaml:6 has more than one!\n"},
+		{"  - selector: hg.faults.Duplicate.Two\n    get: /a/{name}\n", NULL,
+		 "HTTP API Config: GET '/a/{name}' (hg.faults.Duplicate.Two in f.yaml:3) is the "
+		 "same "
+		 "route as GET '/a/{name}' (hg.faults.Duplicate.One" IN "\n"},
+	};
+	struct schema *schema = types_schema();
+	struct buf got;
+	struct buf text;
+
+	(void)state;
+	buf_init(&got, 16384);
+	buf_init(&text, 16384);
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		struct rule_file file;
+		struct route_table_params settings = {.rules = &file, .schema = schema};
+		struct route_report report;
+		struct route_table *table;
+		struct error err = {0};
+
+		buf_reset(&text);
+		assert_true(buf_printf(&text, "http:\n  rules:\n%s", rows[i].rules));
+		assert_int_equal(rule_file_read(&file, "f.yaml", buf_span(&text), &err), ST_OK);
+		route_report_init(&report);
+		table = types_table(schema, "hg.faults.Duplicate", &settings, &report, &err);
+		list_issues(&report, table ? ROUTE_WARNING : ROUTE_ERROR, &got);
+		UNIT_ROW_SPAN(rows[i].rules, buf_span(&got), rows[i].issues);
+		UNIT_ROW(rows[i].rules, !table == !rows[i].routes);
+		buf_reset(&got);
+		for (size_t k = 0; table && k < route_table_count(table); k++) {
+			const struct http_rule *rule = &route_table_route(table, k)->rule;
+
+			if (!rule->is_generated)
+				(void)buf_printf(&got, "%.*s %.*s\n", SPAN_FMT(rule->verb),
+						 SPAN_FMT(rule->path.text));
+		}
+		UNIT_ROW_SPAN(rows[i].rules, buf_span(&got), rows[i].routes ? rows[i].routes : "");
+		route_table_free(table);
+		route_report_fini(&report);
+		rule_file_fini(&file);
+	}
+	buf_fini(&got);
+	buf_fini(&text);
 	schema_unref(schema);
 }
 
@@ -235,6 +328,7 @@ int main(void)
 		cmocka_unit_test(faults_are_all_reported),
 		cmocka_unit_test(doubts_are_warnings),
 		cmocka_unit_test(overlaps_say_who_wins),
+		cmocka_unit_test(rules_of_a_file_replace_those_of_the_method),
 		cmocka_unit_test(requests_reach_their_method),
 		cmocka_unit_test(targets_are_split),
 	};
