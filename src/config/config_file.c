@@ -209,7 +209,7 @@ enum status config_file_load(struct config *config, const char *path, struct err
 
 enum status config_read_secret(const char *path, struct buf *ret_secret, struct error *err)
 {
-	enum status status = config_file_slurp(path, ret_secret, err);
+	enum status status = file_load(path, ret_secret->max_bytes, ret_secret, err);
 	struct span text;
 
 	if (status != ST_OK)
