@@ -58,8 +58,8 @@ void json_reader_reset(struct json_reader *reader);
 /* Reads on. *ret_used says how much of chunk was taken; after DONE the rest belongs to whatever
  * follows the value. MORE took everything. BAD leaves err: ST_INVALID_ARGUMENT with a text that
  * ends in line and column, err->field the path as the client wrote it (`items[2].productId`,
- * `labels[key]`); ST_RESOURCE_EXHAUSTED when writer is full. Nothing more may be fed after DONE or
- * BAD but by reset. */
+ * `labels[key]`); ST_RESOURCE_EXHAUSTED when writer is full. After DONE a reset comes before
+ * the next feed; after BAD reader and writer (its parts are open) can only be given up. */
 enum parse_result json_reader_feed(struct json_reader *reader, struct span chunk, size_t *ret_used,
 				   struct error *err);
 
