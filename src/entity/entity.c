@@ -64,8 +64,9 @@ static void on_message(void *data, struct span message)
 	struct entity_table *table = entity->table;
 	struct entity_event event = {.type = ENTITY_EV_GARBAGE};
 	struct entity_holder *holder = entity_holder_new(table);
-	char detail[DETAIL_MAX] = "";
+	char detail[DETAIL_MAX];
 
+	detail[0] = '\0';
 	BUG_ON(entity->reply);
 	entity->reply = holder;
 	if (buf_append(&holder->bytes, message))
@@ -144,6 +145,8 @@ struct page {
 	const struct journal_event *events;
 	size_t count;
 };
+
+static const struct page no_page;
 
 static void run_page(struct entity *entity, const struct entity_event *event,
 		     const struct page *page);
@@ -270,9 +273,11 @@ static void on_verified(void *data, enum journal_result result, const struct err
 		event.type = ENTITY_EV_VERIFY_ERASED;
 	else if (error && error->status)
 		event.code = error->status;
-	(void)snprintf(text, sizeof(text), "The reply could not be verified: %.400s",
-		       error ? error->message : "");
-	event.text = text;
+	if (event.type == ENTITY_EV_VERIFY_ERROR) {
+		(void)snprintf(text, sizeof(text), "The reply could not be verified: %.400s",
+			       error ? error->message : "");
+		event.text = text;
+	}
 	entity_run(entity, &event);
 	entity_table_deliver(table);
 }
@@ -662,14 +667,14 @@ static void run_page(struct entity *entity, const struct entity_event *first,
 
 void entity_run(struct entity *entity, const struct entity_event *event)
 {
-	run_page(entity, event, NULL);
+	run_page(entity, event, &no_page);
 }
 
 void entity_run_type(struct entity *entity, enum entity_event_type type)
 {
 	struct entity_event event = {.type = type};
 
-	run_page(entity, &event, NULL);
+	run_page(entity, &event, &no_page);
 }
 
 /* ---- birth and death ------------------------------------------------------------------------ */

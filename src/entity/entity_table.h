@@ -24,10 +24,11 @@ struct entity_limits {
 	size_t queue_max;	/* waiting commands per entity; 100 */
 	size_t queue_bytes_max; /* waiting payload bytes over all entities; 256 MiB */
 	size_t active_max;	/* entities awake; 100000. Full: idle ones are put to sleep first */
-	uint64_t command_timeout_ms; /* no reply from the function: E-50, frees the entity; 60 s */
-	uint64_t journal_timeout_ms; /* until an append, verify or load is given up; 10 s */
-	uint64_t passivation_ms;     /* idle time when the function names none; 30 s */
-	uint64_t stop_timeout_ms;    /* for the function to finish its half; then reset; 10 s */
+	uint64_t command_timeout_ms;   /* no reply from the function: E-50, frees the entity; 60 s.
+					  A command also waits no longer than this in its queue */
+	uint64_t journal_timeout_ms;   /* until an append, verify or load is given up; 10 s */
+	uint64_t passivation_ms;       /* idle time when the function names none; 30 s */
+	uint64_t stop_timeout_ms;      /* for the function to finish its half; then reset; 10 s */
 	uint64_t crash_backoff_min_ms; /* E-53: wait before waking a crashed entity again; 50 */
 	uint64_t crash_backoff_max_ms; /* doubling up to; 5 s */
 	unsigned conflict_retries;     /* CONFLICT: reload and run again; 5 */
