@@ -2,10 +2,12 @@
 
 #include <string.h>
 
+#include "src/base/buf.h"
 #include "src/base/clock.h"
 #include "src/base/error.h"
 #include "src/base/mem.h"
 #include "src/grpc/grpc_call.h"
+#include "src/runtime/timer.h"
 
 /* The transport refuses what would pass its own limit of unsent bytes. A page of large events may
  * well pass it, and is only borrowed, so the rest of the page waits here; the next page is not
@@ -18,29 +20,41 @@
 
 /* One page of 256 events of 1 MiB. Larger ones break the stream: such an entity needs snapshots. */
 #define STREAM_BACKLOG_MAX ((size_t)256 * 1024 * 1024)
+#define STREAM_RETRY_MS 5
+
+struct entity_backlog {
+	struct buf messages; /* each after its length (4 bytes, in host order) */
+	struct timer retry;
+};
+
+static void on_retry(void *data);
 
 static void drop_backlog(struct entity_stream *stream)
 {
 	if (!stream->backlog_)
 		return;
-	buf_fini(stream->backlog_);
+	timer_stop(&stream->backlog_->retry);
+	buf_fini(&stream->backlog_->messages);
 	mem_free(stream->backlog_);
 	stream->backlog_ = NULL;
 }
 
-/* Messages stand in the backlog with their length (in host order) before them. */
 static bool put_aside(struct entity_stream *stream, struct span head, struct span tail)
 {
 	uint32_t len = (uint32_t)(head.len + tail.len);
+	struct buf *messages;
 
 	if (!stream->backlog_) {
-		stream->backlog_ = mem_new(struct buf);
-		buf_init(stream->backlog_, STREAM_BACKLOG_MAX);
+		stream->backlog_ = mem_new(struct entity_backlog);
+		buf_init(&stream->backlog_->messages, STREAM_BACKLOG_MAX);
+		timer_init(&stream->backlog_->retry, stream->loop_, on_retry, stream);
+		timer_start_in(&stream->backlog_->retry, STREAM_RETRY_MS);
 	}
-	if (!buf_reserve(stream->backlog_, sizeof(len) + len))
+	messages = &stream->backlog_->messages;
+	if (!buf_reserve(messages, sizeof(len) + len))
 		return false;
-	return buf_append(stream->backlog_, span_make(&len, sizeof(len))) &&
-	       buf_append(stream->backlog_, head) && buf_append(stream->backlog_, tail);
+	return buf_append(messages, span_make(&len, sizeof(len))) && buf_append(messages, head) &&
+	       buf_append(messages, tail);
 }
 
 static void send_backlog(struct entity_stream *stream)
@@ -50,13 +64,30 @@ static void send_backlog(struct entity_stream *stream)
 
 	if (!stream->backlog_)
 		return;
-	while ((all = buf_span(stream->backlog_)).len > sizeof(len) && all.data) {
+	while ((all = buf_span(&stream->backlog_->messages)).len > sizeof(len) && all.data) {
 		memcpy(&len, all.data, sizeof(len));
 		if (grpc_client_send(stream->call, span_make(all.data + sizeof(len), len)) != ST_OK)
 			return; /* room comes, or the end does */
-		buf_consume(stream->backlog_, sizeof(len) + len);
+		buf_consume(&stream->backlog_->messages, sizeof(len) + len);
 	}
 	drop_backlog(stream);
+}
+
+static void on_drained(void *data)
+{
+	struct entity_stream *stream = data;
+
+	send_backlog(stream);
+	if (entity_stream_is_drained(stream))
+		stream->ops->on_drained(stream->data);
+}
+
+static void on_retry(void *data)
+{
+	struct entity_stream *stream = data;
+
+	timer_start_in(&stream->backlog_->retry, STREAM_RETRY_MS);
+	on_drained(data);
 }
 
 static void on_open(void *data)
@@ -71,15 +102,6 @@ static void on_message(void *data, struct span message)
 	struct entity_stream *stream = data;
 
 	stream->ops->on_message(stream->data, message);
-}
-
-static void on_drained(void *data)
-{
-	struct entity_stream *stream = data;
-
-	send_backlog(stream);
-	if (entity_stream_is_drained(stream))
-		stream->ops->on_drained(stream->data);
 }
 
 static void on_status(void *data, const struct grpc_status *status, bool was_sent)
@@ -112,6 +134,7 @@ void entity_stream_open(struct entity_stream *stream, const struct entity_stream
 	BUG_ON(stream->call);
 	stream->ops = ops;
 	stream->data = data;
+	stream->loop_ = params->loop;
 	stream->call = grpc_client_start(params->loop, params->channel, &call, &call_ops, stream);
 }
 

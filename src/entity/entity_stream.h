@@ -5,13 +5,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "src/base/buf.h"
 #include "src/base/span.h"
 #include "src/base/status.h"
 
 /* One EventSourced.handle call to the function, seen as messages that may be more than the
  * transport takes at once. Embedded in its entity. */
 struct channel;
+struct entity_backlog;
 struct grpc_client_call;
 struct grpc_status;
 struct loop;
@@ -29,7 +29,8 @@ struct entity_stream {
 	struct grpc_client_call *call; /* NULL: none */
 	const struct entity_stream_ops *ops;
 	void *data;
-	struct buf *backlog_; /* framed messages the transport had no room for; mostly NULL */
+	struct loop *loop_;
+	struct entity_backlog *backlog_; /* what the transport had no room for; mostly NULL */
 };
 
 struct entity_stream_params {

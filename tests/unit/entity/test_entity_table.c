@@ -102,6 +102,32 @@ static void large_pages_wait_for_the_function(void **state)
 	assert_int_equal(entity_world_amount_of(&f->seen[0]), 100);
 }
 
+/* Several at once pass the limit of the connection (64 MiB) while some of the streams hold nothing:
+ * those are never told that they have drained. */
+static void large_pages_share_the_connection(void **state)
+{
+	enum { ENTITIES = 6, EVENTS = 50, BYTES = 300000 };
+	struct entity_world *f = *state;
+	uint8_t *payload = mem_new_array(uint8_t, BYTES);
+	struct journal_any any = {SPAN_LIT("json.cloudstate.io/x"), span_make(payload, BYTES)};
+	char ids[ENTITIES][8];
+
+	for (unsigned i = 0; i < ENTITIES; i++) {
+		struct journal_key key;
+
+		(void)snprintf(ids[i], sizeof(ids[i]), "e%u", i);
+		key = entity_world_key_of(ids[i]);
+		for (unsigned j = 0; j < EVENTS; j++)
+			fake_journal_put_event(f->journal, &key, &any);
+	}
+	mem_free(payload);
+	for (unsigned i = 0; i < ENTITIES; i++)
+		(void)entity_world_get(f, ids[i]);
+	entity_world_wait_for(f, entity_world_all_replied);
+	for (unsigned i = 0; i < ENTITIES; i++)
+		assert_int_equal(entity_world_amount_of(&f->seen[i]), EVENTS);
+}
+
 static void snapshots_are_stored_with_their_events(void **state)
 {
 	struct entity_world *f = *state;
@@ -407,6 +433,7 @@ int main(void)
 		TEST(no_reply_before_the_append),
 		TEST(activation_replays_events_and_snapshot),
 		TEST(large_pages_wait_for_the_function),
+		TEST(large_pages_share_the_connection),
 		TEST(snapshots_are_stored_with_their_events),
 		TEST_WITH(full_queue_is_said, entity_world_set_up_closed),
 		TEST_WITH(full_memory_is_said, entity_world_set_up_closed),
