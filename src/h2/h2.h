@@ -52,6 +52,7 @@ struct h2_limits {
 	size_t max_unsent_bytes; /* per stream, before h2_stream_write refuses; default 16 MiB */
 	uint32_t max_resets;	 /* RST_STREAM, both ways, per 30 s: then GOAWAY 11; default 1000 */
 	uint64_t keepalive_idle_ms;    /* PING after that much silence; 0: never; default 20 s */
+	bool keepalive_needs_stream;   /* no PING while no stream is open; default false */
 	uint64_t keepalive_timeout_ms; /* unanswered PING closes the session; default 10 s */
 	uint64_t settings_timeout_ms;  /* preface and SETTINGS must come within; default 10 s */
 	uint64_t idle_timeout_ms;      /* server: no stream for that long: GOAWAY; default 10 min */

@@ -359,7 +359,10 @@ static void on_session_timer(void *data)
 	reset_lingering(session, now_ns);
 	if (now_ns >= idle_due_ns(session))
 		h2_session_drain(session);
-	if (now_ns >= keepalive_due_ns(session)) {
+	if (now_ns >= keepalive_due_ns(session) && session->limits.keepalive_needs_stream &&
+	    session->open_count == 0) {
+		session->last_read_ns = now_ns; /* looks again after as long a silence */
+	} else if (now_ns >= keepalive_due_ns(session)) {
 		session->ping_deadline_ns = wait_ms(now_ns, session->limits.keepalive_timeout_ms);
 		/* Fails without memory only; then the deadline closes. */
 		(void)nghttp2_submit_ping(session->ng, NGHTTP2_FLAG_NONE, keepalive_payload);

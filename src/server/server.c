@@ -180,6 +180,7 @@ static enum status server_open_userfn(struct server *server, struct error *err)
 		.connect_timeout_ms = config->function_connect_timeout_ms,
 		.max_waiting = config->function_max_waiting,
 		.max_message_bytes = config->function_max_message_bytes,
+		.keepalive_idle_ms = config->function_keepalive_idle_ms,
 		.metrics = server->metrics,
 	};
 

@@ -318,6 +318,9 @@ struct userfn *userfn_open(struct loop *loop, const struct userfn_params *params
 		.limits = h2_limits_default(),
 	};
 
+	/* gRPC servers count a PING without a stream as abuse whenever it comes. */
+	channel.limits.keepalive_idle_ms = params->keepalive_idle_ms;
+	channel.limits.keepalive_needs_stream = true;
 	u->loop = loop;
 	u->params = *params;
 	u->params.address = NULL; /* the channel has its copy */

@@ -27,6 +27,7 @@ struct userfn_params {
 	uint64_t connect_timeout_ms; /* one attempt; 0: 1 s */
 	size_t max_waiting;	     /* streams that wait for the function; 0: 10000 */
 	size_t max_message_bytes;    /* from the function: 12 MiB */
+	uint64_t keepalive_idle_ms;  /* PING after that much silence, with streams; 0: never */
 	struct metrics *metrics;     /* borrowed; may be NULL */
 };
 

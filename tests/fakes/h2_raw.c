@@ -44,6 +44,9 @@ static void take_frame(struct h2_raw *raw, const uint8_t *head, const uint8_t *p
 	case H2_RAW_SETTINGS:
 		raw->settings_acks += head[4] & H2_RAW_ACK;
 		break;
+	case H2_RAW_PING:
+		raw->pings += !(head[4] & H2_RAW_ACK);
+		break;
 	case H2_RAW_GOAWAY:
 		raw->has_goaway = true;
 		raw->goaway_code = read_u32(payload + 4);

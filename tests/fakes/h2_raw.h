@@ -43,6 +43,7 @@ struct h2_raw {
 	uint32_t rst_code; /* of the last RST_STREAM */
 	unsigned rst_count;
 	unsigned settings_acks;
+	unsigned pings; /* without ACK; never answered */
 	unsigned reads; /* how many pieces the bytes came in */
 	unsigned data_frames;
 	unsigned heads;

@@ -387,6 +387,22 @@ static void used_up_stream_numbers_are_a_goaway(void **state)
 	assert_string_equal(f->log, "hec");
 }
 
+/* gRPC servers answer a PING without a stream with GOAWAY too_many_pings, however rare it is. */
+static void pings_may_need_a_stream(void **state)
+{
+	struct fixture *f = *state;
+	struct h2_limits limits = h2_limits_default();
+	bool never = false;
+
+	limits.keepalive_idle_ms = 5;
+	limits.keepalive_needs_stream = true;
+	start_with(f, &limits);
+	(void)loop_run_until(f->loop, is_true, &never, clock_mono_ns() + 50 * NS_PER_MS);
+	assert_int_equal(f->raw.pings, 0);
+	assert_int_equal(request(f), ST_OK);
+	run(f, is_nonzero, &f->raw.pings);
+}
+
 static void unsent_bytes_are_bounded_per_session(void **state)
 {
 	static const uint8_t zeroes[65536];
@@ -427,6 +443,7 @@ int main(void)
 		TEST(oversized_response_heads_cost_the_stream_then_the_session),
 		TEST(protocol_breaches_end_the_session),
 		TEST(used_up_stream_numbers_are_a_goaway),
+		TEST(pings_may_need_a_stream),
 		TEST(unsent_bytes_are_bounded_per_session),
 	};
 
