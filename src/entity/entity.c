@@ -366,6 +366,21 @@ static void take_service(struct entity *entity, const struct api_service *servic
 							     : entity->table->limits.passivation_ms;
 }
 
+/* The function may have come back with another description since the command was read. */
+static const struct api_service *newest_service(const struct entity *entity)
+{
+	const struct api *api = userfn_api(entity->table->userfn);
+	struct span name = span_head(entity->node.key, entity->type_len);
+
+	for (size_t i = 0; api && i < api->service_count; i++) {
+		if (span_eq(api->services[i].persistence_id, name))
+			return &api->services[i];
+	}
+	if (list_is_empty(&entity->queue))
+		return entity->service;
+	return list_entry(entity->queue.next, struct entity_ticket, node)->method->service;
+}
+
 static void act_open(struct entity *entity)
 {
 	struct entity_table *table = entity->table;
@@ -377,10 +392,8 @@ static void act_open(struct entity *entity)
 		.max_message_bytes = MESSAGE_BYTES_MAX,
 	};
 
-	/* the function may have come back with another description since */
-	if (!list_is_empty(&entity->queue))
-		take_service(entity, list_entry(entity->queue.next, struct entity_ticket, node)
-					     ->method->service);
+	take_service(entity, newest_service(entity));
+	entity->epoch = userfn_epoch(table->userfn);
 	entity_stream_open(&entity->stream, &params, &stream_ops, entity);
 }
 

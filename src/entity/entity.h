@@ -77,6 +77,7 @@ struct entity {
 	struct entity_table *table;
 	struct entity_type *type;
 	const struct api_service *service; /* of the present activation; its api is referenced */
+	uint64_t epoch;			   /* of the function, when the stream was asked for */
 	struct entity_fsm fsm;
 	struct entity_stream stream;
 	struct list queue; /* struct entity_ticket */
@@ -113,6 +114,7 @@ struct entity_table {
 	struct buf head; /* of the message being sent */
 	struct buf name; /* key of a look-up */
 	struct metrics_series *streams;
+	uint64_t epoch; /* of the function; streams of earlier ones were told */
 	bool is_draining;
 	struct loop_task drained;
 	void (*on_drained)(void *data);

@@ -132,6 +132,7 @@ static void activate(struct entity_fsm *fsm, struct entity_acts *acts)
 {
 	fsm->command_id = 0;
 	fsm->replayed = 0;
+	fsm->is_renew_wanted = false;
 	fsm->stream = ENTITY_STREAM_OPENING;
 	put(acts, ENTITY_ACT_OPEN_STREAM);
 	put_timer(acts, ENTITY_TIMER_ACTIVATE, fsm->config->command_timeout_ms);
@@ -202,7 +203,9 @@ static void half_close(struct entity_fsm *fsm, enum entity_state state, struct e
 /* The function is up to date and nothing is under way. */
 static void ready(struct entity_fsm *fsm, struct entity_acts *acts)
 {
-	if (fsm->queued > 0) {
+	if (fsm->is_renew_wanted) {
+		half_close(fsm, ENTITY_STOPPING, acts);
+	} else if (fsm->queued > 0) {
 		fsm->queued--;
 		fsm->has_current = true;
 		put(acts, ENTITY_ACT_SEND_COMMAND)->command_id = ++fsm->command_id;
@@ -329,6 +332,17 @@ static void on_stop(struct entity_fsm *fsm, const struct entity_event *event,
 {
 	fsm->is_stop_wanted = true;
 	on_passivate(fsm, event, acts);
+}
+
+/* As if it went to sleep; but commands that wait wake it at once, on a new stream. */
+static void on_renew(struct entity_fsm *fsm, const struct entity_event *event,
+		     struct entity_acts *acts)
+{
+	(void)event;
+	fsm->is_renew_wanted =
+		fsm->stream == ENTITY_STREAM_OPENING || fsm->stream == ENTITY_STREAM_OPEN;
+	if (fsm->state == ENTITY_IDLE)
+		half_close(fsm, ENTITY_STOPPING, acts);
 }
 
 static void on_timeout(struct entity_fsm *fsm, const struct entity_event *event,

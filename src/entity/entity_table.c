@@ -9,6 +9,7 @@
 #include "src/base/metrics.h"
 #include "src/entity/entity.h"
 #include "src/userfn/api.h"
+#include "src/userfn/userfn.h"
 
 /* Entities by persistence id and entity id. Those without work stand in a list, longest idle first;
  * when there are too many, the first of it is put to sleep. */
@@ -221,6 +222,24 @@ size_t entity_table_active(const struct entity_table *table)
 size_t entity_table_queued(const struct entity_table *table)
 {
 	return table->queued;
+}
+
+void entity_table_renew(struct entity_table *table)
+{
+	uint64_t epoch = userfn_epoch(table->userfn);
+	struct map_node *node = map_next(&table->entities, NULL);
+
+	if (table->epoch == epoch)
+		return;
+	table->epoch = epoch;
+	while (node) {
+		struct map_node *next = map_next(&table->entities, node);
+		struct entity *entity = container_of(node, struct entity, node);
+
+		if (entity->epoch != epoch)
+			entity_run_type(entity, ENTITY_EV_RENEW);
+		node = next;
+	}
 }
 
 /* ---- the end -------------------------------------------------------------------------------- */

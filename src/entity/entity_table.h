@@ -82,6 +82,11 @@ void entity_table_abandon(struct entity_ticket *ticket);
 size_t entity_table_active(const struct entity_table *table);
 size_t entity_table_queued(const struct entity_table *table);
 
+/* To be called when the function has changed: entities whose stream speaks to a connection or a
+ * description that is being replaced finish the command at hand and close it; those with more to do
+ * wake again on a new one. */
+void entity_table_renew(struct entity_table *table);
+
 /* Lets every entity finish its commands and passivates it; on_done once all are gone. New commands
  * get ST_UNAVAILABLE from now on. */
 void entity_table_drain(struct entity_table *table, void (*on_done)(void *data), void *data);

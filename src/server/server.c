@@ -88,6 +88,7 @@ static void server_on_change(void *data)
 		return;
 	}
 	front_set_api(server->front, userfn_api(server->userfn));
+	entity_table_renew(server->entities);
 	server_update_gauges(server);
 	is_ready = server_is_ready(server, &reason);
 	if (is_ready != server->was_ready && server->phase == SERVER_SERVING)

@@ -61,6 +61,7 @@ struct userfn {
 	enum userfn_state state;
 	bool is_closing;
 	struct api *api;
+	uint64_t epoch;
 	uint64_t spec_hash; /* of the description api was built from */
 	size_t spec_len;
 	struct grpc_unary *discover;
@@ -181,6 +182,7 @@ static void described(struct userfn *u, struct span spec)
 	if (api_new(spec, &reasons, &api, &err) == ST_OK) {
 		api_unref(u->api);
 		u->api = api;
+		u->epoch++;
 		u->spec_hash = hash;
 		u->spec_len = spec.len;
 		log_discovered(api);
@@ -228,9 +230,11 @@ static void lost(struct userfn *u, const struct error *error)
 	grpc_unary_cancel(u->discover);
 	u->discover = NULL;
 	timer_stop(&u->retry);
-	if (u->state != USERFN_AWAY)
+	if (u->state != USERFN_AWAY) {
+		u->epoch++;
 		LOG(WARN, FUNCTION_LOST, LOG_STR("address", u->address),
 		    LOG_STR("error", error ? error->message : ""));
+	}
 	(void)snprintf(u->reason, sizeof(u->reason), "the user function at %s is not reachable%s%s",
 		       u->address, error ? ": " : "", error ? error->message : "");
 	userfn_enter(u, USERFN_AWAY);
@@ -352,6 +356,11 @@ bool userfn_is_ready(const struct userfn *u, const char **reason)
 	if (reason)
 		*reason = u->reason;
 	return false;
+}
+
+uint64_t userfn_epoch(const struct userfn *u)
+{
+	return u->epoch;
 }
 
 struct channel *userfn_channel(struct userfn *u)

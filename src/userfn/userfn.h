@@ -43,6 +43,10 @@ struct api *userfn_api(const struct userfn *userfn);
 /* Connected and discovered; otherwise reason (may be NULL) gets a sentence. */
 bool userfn_is_ready(const struct userfn *userfn, const char **reason);
 
+/* Counts losses of a connection and changes of the API. A stream that was asked for at an earlier
+ * count speaks to a connection or a description that is being replaced. */
+uint64_t userfn_epoch(const struct userfn *userfn);
+
 /* For streams of entities. */
 struct channel *userfn_channel(struct userfn *userfn);
 

@@ -14,7 +14,10 @@
 
 static void on_change(void *data)
 {
-	(void)data;
+	struct entity_world *f = data;
+
+	if (f->table)
+		entity_table_renew(f->table);
 }
 
 bool entity_world_is_ready(void *data)

@@ -397,6 +397,13 @@ void fake_function_init(struct fake_function *f, struct loop *loop, int32_t mino
 	f->port = listen_port(f->listen);
 }
 
+void fake_function_drain(struct fake_function *f)
+{
+	list_for_each (node, &f->sessions) {
+		h2_session_drain(list_entry(node, struct fake_session, node)->session);
+	}
+}
+
 void fake_function_drop(struct fake_function *f)
 {
 	list_for_each (node, &f->sessions) {

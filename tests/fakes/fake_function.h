@@ -55,6 +55,9 @@ struct fake_function {
 void fake_function_init(struct fake_function *f, struct loop *loop, int32_t minor,
 			int64_t passivation_ms);
 
+/* Takes no more streams on the connections there are; running ones go on. */
+void fake_function_drain(struct fake_function *f);
+
 /* Drops all connections; new ones are accepted. */
 void fake_function_drop(struct fake_function *f);
 void fake_function_fini(struct fake_function *f);

@@ -300,7 +300,11 @@ static void caller_event(struct world *w)
 			w->queue[i] = w->queue[i + 1];
 		step(w, (struct entity_event){.type = ENTITY_EV_UNQUEUED, .is_head = at == 0});
 	} else if (w->fsm.state != ENTITY_ABSENT) {
-		step_type(w, draw(w, 8) == 0 ? ENTITY_EV_STOP : ENTITY_EV_PASSIVATE);
+		uint64_t kind = draw(w, 8);
+
+		step_type(w, kind == 0	 ? ENTITY_EV_STOP
+			     : kind == 1 ? ENTITY_EV_RENEW
+					 : ENTITY_EV_PASSIVATE);
 	}
 }
 

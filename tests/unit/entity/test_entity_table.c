@@ -7,9 +7,11 @@
 #include <string.h>
 
 #include "src/base/mem.h"
+#include "src/base/metrics.h"
 #include "src/runtime/loop.h"
 #include "src/userfn/api.h"
 #include "tests/fakes/entity_world.h"
+#include "tests/fakes/fake_spec.h"
 #include "tests/unit/unit.h"
 
 /* ---- the usual ------------------------------------------------------------------------------ */
@@ -233,6 +235,46 @@ static void idle_entities_go_to_sleep(void **state)
 	assert_int_equal(f->function.last_id, 1);
 }
 
+static bool has_new_connection(void *data)
+{
+	struct entity_world *f = data;
+
+	return f->function.discovers == 2 && userfn_is_ready(f->userfn, NULL);
+}
+
+/* The function takes no more streams on the connection and comes back with another description. */
+static void entities_move_to_a_new_connection(void **state)
+{
+	struct entity_world *f = *state;
+	struct fake_journal_step held = {.outcome = FAKE_JOURNAL_AS_IS, .is_held = true};
+	struct entity_world_call *first;
+	struct entity_world_call *second;
+
+	(void)entity_world_increase(f, "idle");
+	entity_world_wait_for(f, entity_world_all_replied);
+	fake_journal_script(f->journal, FAKE_JOURNAL_APPEND, &held);
+	first = entity_world_increase(f, "busy");
+	second = entity_world_increase(f, "busy");
+	f->want = 2;
+	entity_world_wait_for(f, entity_world_has_commands);
+	buf_reset(&f->function.spec);
+	fake_spec_counter(2, 10, &f->function.spec);
+	fake_function_drain(&f->function);
+	entity_world_wait_for(f, has_new_connection);
+	assert_int_equal(f->function.stream_count, 2);
+	entity_world_wait_for(f, entity_world_has_released);
+	entity_world_wait_for(f, entity_world_all_replied);
+	assert_int_equal(entity_world_amount_of(first), 1);
+	assert_int_equal(entity_world_amount_of(second), 2);
+	assert_int_equal(f->function.stream_count, 3);
+	assert_int_equal(f->function.last_id, 1);
+	/* they sleep after 10 ms and no longer after 30 s */
+	entity_world_wait_for(f, entity_world_nobody_awake);
+	assert_int_equal(f->function.stream_ends, 3);
+	assert_int_equal(
+		metrics_value(metrics_series(f->metrics, METRIC_FUNCTION_STREAMS, NULL, 0)), 0);
+}
+
 static void stubborn_functions_are_cut(void **state)
 {
 	struct entity_world *f = *state;
@@ -440,6 +482,7 @@ int main(void)
 		TEST_WITH(idle_entities_make_room, entity_world_set_up_closed),
 		TEST_WITH(busy_entities_do_not, entity_world_set_up_closed),
 		TEST_WITH(idle_entities_go_to_sleep, entity_world_set_up_short_sleep),
+		TEST(entities_move_to_a_new_connection),
 		TEST_WITH(stubborn_functions_are_cut, entity_world_set_up_closed),
 		TEST(waiting_commands_have_a_deadline),
 		TEST(abandoned_commands),
