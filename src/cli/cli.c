@@ -14,6 +14,7 @@ static const struct {
 	int (*run)(int argc, char **argv);
 } commands[] = {
 	{"check", command_check},
+	{"openapi", command_openapi},
 };
 
 bool cli_has(const char *name)
