@@ -2,6 +2,7 @@
 #include "httpapi/front/front.h"
 
 #include "httpapi/front/builtin.h"
+#include "httpapi/front/docs.h"
 #include "httpapi/front/front_internal.h"
 #include "httpapi/front/listener.h"
 #include "httpapi/front/routes.h"
@@ -187,6 +188,8 @@ enum status front_open(struct loop *loop, const struct front_params *params,
 		front->refused[i] =
 			metrics_series(params->metrics, METRIC_REQUESTS_REFUSED, &label, 1);
 	}
+	if (params->config->http_docs && params->config->http_openapi)
+		front->docs = docs_open(params->config->http_docs_dir);
 	status = status_map_new(&front->status_map, err);
 	if (!status)
 		status = front_load_rules(front, err);
@@ -290,6 +293,7 @@ void front_close(struct front *front)
 	json_exchange_drop_spare(front);
 	routes_unref(front->routes);
 	rule_file_fini(&front->rules);
+	docs_close(front->docs);
 	status_map_free(front->status_map);
 	mem_free(front);
 }

@@ -14,6 +14,7 @@
 #include "src/runtime/loop.h"
 
 /* What the files of the front share. */
+struct docs;
 struct h2_headers;
 struct h2_stream;
 struct http_head;
@@ -43,6 +44,7 @@ struct front {
 	struct listener *admin;
 	struct listener *metrics;
 	struct rule_file rules; /* http.rules_file */
+	struct docs *docs;	/* NULL: off */
 	struct routes *routes;	/* NULL: no API yet */
 	struct status_map *status_map;
 	struct transcode_options transcode;

@@ -103,7 +103,7 @@ static void http2_request_respond(struct http_request *base, const struct http_r
 	(void)snprintf(status, sizeof(status), "%d", response->status);
 	(void)snprintf(length, sizeof(length), "%zu", response->body.len);
 	items[count++] = (struct h2_header){SPAN_LIT(":status"), span_from_str(status)};
-	if (response->status != 204)
+	if (response->status != 204 && response->status != 304)
 		items[count++] =
 			(struct h2_header){SPAN_LIT("content-length"), span_from_str(length)};
 	for (size_t i = 0; i < response->header_count && count < HTTP2_RESPONSE_HEADERS_MAX; i++)

@@ -88,6 +88,7 @@ void routes_unref(struct routes *routes)
 	if (!routes || --routes->refs_ > 0)
 		return;
 	route_table_free(routes->table);
+	buf_fini(&routes->openapi);
 	api_unref(routes->api);
 	mem_free(routes);
 }
