@@ -14,8 +14,7 @@ static struct span trim(struct span text)
 	return text;
 }
 
-/* Takes the next part before separator off the front; quoted strings are not looked into. */
-static struct span next_part(struct span *rest, uint8_t separator)
+struct span media_type_next_part(struct span *rest, uint8_t separator)
 {
 	bool is_quoted = false;
 	size_t i = 0;
@@ -35,14 +34,14 @@ static struct span next_part(struct span *rest, uint8_t separator)
 bool media_type_parse(struct span text, struct media_type *ret_type)
 {
 	struct span rest = text;
-	struct media_type type = {.type = next_part(&rest, ';')};
+	struct media_type type = {.type = media_type_next_part(&rest, ';')};
 	size_t slash = span_find(type.type, '/');
 
 	if (slash == 0 || slash + 1 >= type.type.len)
 		return false;
 	while (rest.len) {
-		struct span value = next_part(&rest, ';');
-		struct span name = next_part(&value, '=');
+		struct span value = media_type_next_part(&rest, ';');
+		struct span name = media_type_next_part(&value, '=');
 
 		value = trim(value);
 		if (value.len >= 2 && value.data[0] == '"' && value.data[value.len - 1] == '"')

@@ -2,6 +2,7 @@
 #define HEADGATE_HTTPAPI_MEDIA_TYPE_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "src/base/span.h"
 
@@ -10,6 +11,10 @@ struct media_type {
 	struct span type;    /* "application/json", in the case it was sent */
 	struct span charset; /* without quotes; empty: none */
 };
+
+/* Takes the part before the next separator off the front of rest, without white space around it;
+ * quoted strings are not looked into. */
+struct span media_type_next_part(struct span *rest, uint8_t separator);
 
 /* False when text is no media type. */
 bool media_type_parse(struct span text, struct media_type *ret_type);

@@ -46,6 +46,12 @@ static bool is_stream(const struct transcode_in *in)
 	return in->rule_->method->client_streaming;
 }
 
+/* The body may go on for ever: its messages are bounded, one by one. */
+static bool is_endless(const struct transcode_in *in)
+{
+	return is_stream(in) && in->rule_->body != HTTP_BODY_NONE;
+}
+
 static bool is_json(const struct http_rule *rule)
 {
 	return rule->body != HTTP_BODY_NONE && !rule->is_raw_request;
@@ -116,7 +122,8 @@ static enum status check_head(struct transcode_in *in, struct error *err)
 {
 	uint64_t length = in->params_.body_length;
 
-	if (length != TRANSCODE_LENGTH_UNKNOWN && length > in->params_.options->body_max)
+	if (length != TRANSCODE_LENGTH_UNKNOWN && length > in->params_.options->body_max &&
+	    !is_endless(in))
 		return too_large(in, "body", in->params_.options->body_max, err);
 	return length || in->rule_->is_raw_request ? check_type(in, err) : ST_OK;
 }
@@ -211,6 +218,7 @@ static void open_value(struct transcode_in *in)
 	};
 
 	open_message(in);
+	in->message_bytes_ = 0;
 	if (in->reader_)
 		json_reader_reset(in->reader_);
 	else if (rule->body == HTTP_BODY_FIELD)
@@ -417,6 +425,13 @@ static enum parse_result feed_value(struct transcode_in *in, struct span chunk, 
 		return PARSE_BAD;
 	}
 	*used += taken;
+	in->message_bytes_ += taken;
+	/* Much of it may leave nothing on the wire. */
+	if (in->message_bytes_ > in->params_.options->body_max && is_stream(in)) {
+		(void)too_large(in, "message", in->params_.options->body_max,
+				err); /* BAD says it */
+		return PARSE_BAD;
+	}
 	if (result == PARSE_MORE)
 		return PARSE_MORE;
 	if (!is_stream(in)) {
@@ -585,7 +600,7 @@ enum parse_result transcode_in_feed(struct transcode_in *in, struct span chunk, 
 	*ret_used = 0;
 	if (chunk.len == 0)
 		return PARSE_MORE;
-	if (in->body_bytes_ + chunk.len > in->params_.options->body_max) {
+	if (in->body_bytes_ + chunk.len > in->params_.options->body_max && !is_endless(in)) {
 		(void)too_large(in, "body", in->params_.options->body_max, err); /* BAD says it */
 		return PARSE_BAD;
 	}

@@ -56,6 +56,7 @@ struct transcode_in {
 	struct buf body_;	 /* wire bytes of the body where they must be merged */
 	struct buf mask_;
 	uint64_t body_bytes_;
+	size_t message_bytes_; /* stream: JSON of the message being read */
 	size_t piece_bytes_; /* raw: data in the message being written */
 	unsigned state_;
 	bool is_array_;	  /* stream: the messages are elements of one array */

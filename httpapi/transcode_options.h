@@ -23,7 +23,7 @@ enum transcode_decode {
 
 /* How requests are read and replies printed; one for the whole gateway or per service. */
 struct transcode_options {
-	size_t body_max;    /* bytes of a request body; more is 413 */
+	size_t body_max;    /* bytes of a request body, of one message of a stream; more is 413 */
 	size_t message_max; /* bytes of a request message */
 	enum transcode_decode decode;
 	bool ignore_unknown_query;	  /* unknown query parameters are dropped, not 400 */
