@@ -15,7 +15,7 @@ struct buf {
 	size_t end_;
 	size_t cap_;
 	size_t max_bytes; /* read only */
-	bool is_full;     /* read only, sticky: an append was refused and left out whole */
+	bool is_full;	  /* read only, sticky: an append was refused and left out whole */
 };
 
 /* max_bytes bounds the unread bytes held at any time. */

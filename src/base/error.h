@@ -25,7 +25,7 @@ enum status error_set(struct error *err, enum status status, const char *format,
 enum status error_set_errno(struct error *err, enum status status, int saved_errno,
 			    const char *format, ...) __attribute__((format(printf, 4, 5)));
 
-/* Puts "context: " before the message; once per layer. Returns err->status (ST_UNKNOWN for NULL). */
+/* Puts "context: " before the message; once per layer. Returns err->status, ST_UNKNOWN for NULL. */
 enum status error_wrap(struct error *err, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 

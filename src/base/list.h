@@ -12,7 +12,7 @@ struct list {
 	struct list *next;
 };
 
-#define LIST_INIT(name) {&(name), &(name)}
+#define LIST_INIT(name) ((struct list){&(name), &(name)})
 
 static inline void list_init(struct list *node)
 {

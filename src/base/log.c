@@ -79,7 +79,8 @@ static void log_timestamp(struct buf *line)
 	struct tm utc;
 	char text[32];
 
-	if (!gmtime_r(&seconds, &utc) || strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &utc) == 0)
+	if (!gmtime_r(&seconds, &utc) ||
+	    strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &utc) == 0)
 		text[0] = '\0';
 	(void)buf_printf(line, "{\"timestamp\":\"%s.%03uZ\"", text, (unsigned)(wall_ms % 1000));
 }
@@ -127,7 +128,7 @@ void log_write(enum log_level level, enum log_event event, const struct log_fiel
 
 		log_field(&line, &fields[i]);
 		if (line.is_full || buf_len(&line) > LOG_LINE_MAX - 64) {
-			buf_truncate(&line, before); /* a field that does not fit is left out whole */
+			buf_truncate(&line, before); /* what does not fit is left out whole */
 			line.is_full = false;
 		}
 	}

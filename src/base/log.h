@@ -35,7 +35,7 @@ struct log_field {
 	((struct log_field){(name), LOG_FIELD_UINT, SPAN_EMPTY, (int64_t)(value)})
 #define LOG_BOOL(name, value) ((struct log_field){(name), LOG_FIELD_BOOL, SPAN_EMPTY, (value)})
 
-/* LOG(INFO, LISTENING, LOG_STR("address", text)): evaluates its fields only when the level is on. */
+/* LOG(INFO, LISTENING, LOG_STR("address", text)): evaluates the fields only when it is on. */
 #define LOG(level, event, ...)                                                                     \
 	do {                                                                                       \
 		if (log_is_on(LOG_##level))                                                        \

@@ -29,7 +29,7 @@ void mem_free(void *p);
 
 /* Recovers the struct around an embedded member. */
 #define container_of(ptr, type, member)                                                            \
-	((type *)(void *)((char *)(ptr) - offsetof(type, member)))
+	((type *)(void *)(((char *)(ptr)) - offsetof(type, member)))
 
 /* A magic first field guards every void pointer that crosses a foreign API. */
 #define OBJ_CAST(type, magic_value, pointer)                                                       \

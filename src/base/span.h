@@ -43,7 +43,8 @@ static inline bool span_eq_str(struct span a, const char *text)
 
 static inline bool span_starts_with(struct span a, struct span prefix)
 {
-	return a.len >= prefix.len && (prefix.len == 0 || memcmp(a.data, prefix.data, prefix.len) == 0);
+	return a.len >= prefix.len &&
+	       (prefix.len == 0 || memcmp(a.data, prefix.data, prefix.len) == 0);
 }
 
 /* The rest of a span after its first n bytes; empty when it is shorter. */

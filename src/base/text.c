@@ -119,7 +119,8 @@ bool text_percent_encode(struct span bytes, struct buf *out)
 		uint8_t c = bytes.data[i];
 		uint8_t escape[3] = {'%', (uint8_t)hex[c >> 4], (uint8_t)hex[c & 15]};
 
-		if (!buf_append(out, text_is_unreserved(c) ? span_make(&c, 1) : span_make(escape, 3)))
+		if (!buf_append(out,
+				text_is_unreserved(c) ? span_make(&c, 1) : span_make(escape, 3)))
 			return false;
 	}
 	return true;

@@ -1,6 +1,7 @@
-/* A closed-loop load generator for the shopping cart: CLIENTS connections, one call in flight on each,
- * over gRPC, HTTP/1.1 or both in turn. Built on the project's own client side, so that it costs the
- * machine little; the integration tests use independent clients. Prints one JSON object. */
+/* A closed-loop load generator for the shopping cart: CLIENTS connections, one call in flight on
+ * each, over gRPC, HTTP/1.1 or both in turn. Built on the project's own client side, so that it
+ * costs the machine little; the integration tests use independent clients. Prints one JSON object.
+ */
 #include <getopt.h>
 #include <inttypes.h>
 #include <signal.h>
@@ -35,7 +36,7 @@ struct load;
 struct client {
 	struct load *load;
 	struct channel *channel; /* gRPC */
-	struct stream *stream;   /* HTTP/1.1 */
+	struct stream *stream;	 /* HTTP/1.1 */
 	struct buf request;
 	struct buf reply;
 	uint64_t began_ns;
@@ -370,11 +371,14 @@ static bool load_option(struct load *load, int option, const char *value, struct
 
 static bool load_options(struct load *load, int argc, char **argv)
 {
-	static const struct option options[] = {
-		{"target", required_argument, NULL, 't'}, {"protocol", required_argument, NULL, 'p'},
-		{"mode", required_argument, NULL, 'm'},   {"clients", required_argument, NULL, 'c'},
-		{"seconds", required_argument, NULL, 's'}, {"keys", required_argument, NULL, 'k'},
-		{"prefix", required_argument, NULL, 'x'},  {NULL, 0, NULL, 0}};
+	static const struct option options[] = {{"target", required_argument, NULL, 't'},
+						{"protocol", required_argument, NULL, 'p'},
+						{"mode", required_argument, NULL, 'm'},
+						{"clients", required_argument, NULL, 'c'},
+						{"seconds", required_argument, NULL, 's'},
+						{"keys", required_argument, NULL, 'k'},
+						{"prefix", required_argument, NULL, 'x'},
+						{NULL, 0, NULL, 0}};
 	struct error err = {0};
 	int option;
 

@@ -235,7 +235,8 @@ static void closes_at_any_time(void **state)
 	for (unsigned turns = 0; turns < 12; turns++) {
 		open_userfn(f);
 		for (unsigned i = 0; i < turns; i++)
-			(void)loop_run_until(f->loop, is_ready, f, clock_mono_ns() + NS_PER_MS / 10);
+			(void)loop_run_until(f->loop, is_ready, f,
+					     clock_mono_ns() + NS_PER_MS / 10);
 		userfn_report(f->userfn, SPAN_LIT("bye"));
 		userfn_close(f->userfn);
 	}
