@@ -28,6 +28,8 @@
 #define RESTART_MAX_MS ((uint64_t)5000)
 /* A server that lived so long starts the backoff anew. */
 #define RESTART_STABLE_MS ((uint64_t)10000)
+/* The socket appears after 8 to 36 ms; reading a large journal takes longer and is worth a line. */
+#define STARTING_MS ((uint64_t)1000)
 /* redis.log is started anew when it is larger; its end is where the reason of a death stands. */
 #define LOG_BYTES_MAX ((off_t)4 * 1024 * 1024)
 #define LOG_TAIL_BYTES 4096
@@ -382,6 +384,11 @@ void embedded_address(const struct embedded *e, struct address *ret_address)
 const struct error *embedded_fatal(const struct embedded *e)
 {
 	return e->is_fatal ? &e->fatal : NULL;
+}
+
+bool embedded_is_starting(const struct embedded *e)
+{
+	return e->process && loop_now_ns(e->loop) - e->started_ns < STARTING_MS * NS_PER_MS;
 }
 
 int embedded_pid(const struct embedded *e)

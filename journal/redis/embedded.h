@@ -45,6 +45,9 @@ void embedded_address(const struct embedded *embedded, struct address *ret_addre
  * damaged. NULL while there is hope. */
 const struct error *embedded_fatal(const struct embedded *embedded);
 
+/* A server was started so lately that not reaching it is nothing to speak of. */
+bool embedded_is_starting(const struct embedded *embedded);
+
 /* The child's process id, 0 when there is none (tests, /status). */
 int embedded_pid(const struct embedded *embedded);
 

@@ -200,7 +200,10 @@ static void on_refused(void *data, const struct error *error)
 {
 	struct redis_journal *j = data;
 
-	LOG_LIMITED(WARN, JOURNAL_REFUSED, LOG_STR("error", error->message));
+	if (j->embedded && embedded_is_starting(j->embedded))
+		LOG_LIMITED(DEBUG, JOURNAL_REFUSED, LOG_STR("error", error->message));
+	else
+		LOG_LIMITED(WARN, JOURNAL_REFUSED, LOG_STR("error", error->message));
 	state_changed(j);
 }
 

@@ -93,6 +93,12 @@ describe('the gateway', () => {
     assert.ok(Date.now() - began < 4000);
   }));
 
+  it('starts without a warning', () => withWorld(async (world) => {
+    const cart = await world.cart();
+    const gateway = await world.gateway({ functionPort: cart.port });
+    assert.deepEqual(gateway.lines.filter((line) => !line.includes('"severity":"INFO"')), []);
+  }));
+
   it('uses a Redis it is pointed to', () => withWorld(async (world) => {
     const redis = await world.redis();
     const cart = await world.cart();
@@ -113,6 +119,59 @@ describe('the gateway', () => {
     const exit = await gateway.kill('SIGTERM');
     assert.deepEqual(exit, { code: 0, signal: null });
     for (const outcome of await Promise.all(running)) assert.ok(outcome === 'done' || outcome === 14, `${outcome}`);
+  }));
+
+  it('drains under load: what was acknowledged is kept, nothing hangs, it exits 0 in time', () => withWorld(async (world) => {
+    const cart = await world.cart();
+    const gateway = await world.gateway({ functionPort: cart.port, env: { HEADGATE_SHUTDOWN_GRACE: '5s' } });
+    const acknowledged = new Set();
+    const outcomes = new Map();
+    let count = 0;
+    let term;
+    const add = async (client, user, product) => {
+      if (client) {
+        await call(client, 'AddItem', { user_id: user, product_id: product, name: 'x', quantity: 1 });
+        return;
+      }
+      const response = await fetch(`${gateway.url}/cart/${user}/items/add`, {
+        method: 'POST', headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ product_id: product, name: 'x', quantity: 1 }),
+      });
+      if (response.status !== 200) throw Object.assign(new Error(await response.text()), { code: response.status });
+    };
+    const worker = async (n) => {
+      const client = n % 2 ? world.cartClient(gateway) : undefined;
+      for (let i = 0; ; i += 1) {
+        const product = `p-${n}-${i}`;
+        try {
+          await add(client, `load-${n % 20}`, product);
+          acknowledged.add(product);
+        } catch (error) {
+          outcomes.set(`${error.code ?? error.cause?.code ?? error.message}`, error);
+          return;
+        }
+        count += 1;
+        if (count === 1500) {
+          term = Date.now();
+          gateway.kill('SIGTERM');
+        }
+      }
+    };
+    await Promise.all(Array.from({ length: 64 }, (_, n) => worker(n)));
+    assert.deepEqual(await gateway.exited, { code: 0, signal: null });
+    const took = Date.now() - term;
+    assert.ok(took < 3000, `it took ${took} ms`);
+    const stopped = gateway.event('stopped');
+    assert.deepEqual([stopped.calls_cut, stopped.entities_cut], [0, 0], JSON.stringify(stopped));
+    // gRPC: UNAVAILABLE, or a connection that is gone. HTTP: 503, or no connection any more.
+    for (const outcome of outcomes.keys()) assert.match(outcome, /^(14|503|ECONNREFUSED|ECONNRESET|UND_ERR_SOCKET)$/);
+    const again = await world.gateway({ functionPort: cart.port });
+    const client = world.cartClient(again);
+    const found = new Map();
+    for (let n = 0; n < 20; n += 1) {
+      for (const item of (await call(client, 'GetCart', { user_id: `load-${n}` })).items) found.set(item.product_id, item.quantity);
+    }
+    assert.deepEqual([...acknowledged].filter((product) => found.get(product) !== 1), []);
   }));
 
   it('refuses a taken port with one line and exit code 1', () => withWorld(async (world) => {
