@@ -128,6 +128,7 @@ static enum status front_open_ingress(struct front *front, struct error *err)
 	params.http1.on_request_done = front_on_request_done;
 	params.http2.on_request_done = front_on_request_done;
 	params.http2.serve_grpc = grpc_exchange_serve;
+	params.http2.metrics = front->params.metrics;
 	return front_listen(front, &params, config->listen, "listen", &front->ingress, err);
 }
 

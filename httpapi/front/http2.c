@@ -7,6 +7,7 @@
 #include "src/base/error.h"
 #include "src/base/list.h"
 #include "src/base/mem.h"
+#include "src/base/metrics.h"
 #include "src/base/text.h"
 #include "src/grpc/grpc_codec.h"
 #include "src/runtime/loop.h"
@@ -25,7 +26,8 @@ struct http2 {
 	struct http2_params params;
 	struct list conns;
 	struct list requests;
-	size_t active; /* in requests */
+	size_t active;			  /* in requests */
+	struct metrics_series *resets[2]; /* ours, the client's; NULL without metrics */
 };
 
 struct http2_conn {
@@ -280,19 +282,34 @@ static void http2_on_closed(void *data, struct h2_session *session, const struct
 	http2_conn_end(data);
 }
 
+static void http2_on_reset(void *data, bool by_peer)
+{
+	struct http2_conn *conn = data;
+
+	if (conn->http2->resets[by_peer])
+		metrics_add(conn->http2->resets[by_peer], 1);
+}
+
 static const struct h2_session_ops http2_session_ops = {
 	.on_request = http2_on_request,
+	.on_reset = http2_on_reset,
 	.on_closed = http2_on_closed,
 };
 
 struct http2 *http2_open(struct loop *loop, const struct http2_params *params)
 {
+	static const char *const who[] = {"gateway", "client"};
 	struct http2 *http2 = mem_new(struct http2);
 
 	http2->loop = loop;
 	http2->params = *params;
 	list_init(&http2->conns);
 	list_init(&http2->requests);
+	for (size_t i = 0; params->metrics && i < 2; i++) {
+		struct metrics_label label = {"by", span_from_str(who[i])};
+
+		http2->resets[i] = metrics_series(params->metrics, METRIC_H2_RESETS, &label, 1);
+	}
 	return http2;
 }
 

@@ -11,6 +11,7 @@
  * likes. Spec: decision A2 */
 struct http2;
 struct loop;
+struct metrics;
 
 struct http2_params {
 	http_serve_fn serve; /* streams that are not gRPC */
@@ -23,6 +24,7 @@ struct http2_params {
 	/* A plain request is answered and gone. May be NULL. */
 	void (*on_request_done)(void *data);
 	struct h2_limits limits;
+	struct metrics *metrics; /* borrowed; may be NULL */
 };
 
 struct http2 *http2_open(struct loop *loop, const struct http2_params *params);

@@ -127,6 +127,8 @@ struct h2_session_ops {
 	void (*on_slot)(void *data, struct h2_session *session);
 	/* GOAWAY from the peer: no new streams here; running ones go on. */
 	void (*on_goaway)(void *data, struct h2_session *session, uint32_t h2_code);
+	/* A stream was reset, for counting only: it comes from inside other calls. */
+	void (*on_reset)(void *data, bool by_peer);
 	/* The connection is gone; every stream's on_closed was called before. The handle is gone
 	 * when this returns. */
 	void (*on_closed)(void *data, struct h2_session *session, const struct error *error);

@@ -197,7 +197,7 @@ static int on_frame_recv(nghttp2_session *ng, const nghttp2_frame *frame, void *
 		on_data_frame(session, frame);
 		break;
 	case NGHTTP2_RST_STREAM:
-		h2_session_count_reset(session);
+		h2_session_count_reset(session, true);
 		break;
 	case NGHTTP2_SETTINGS:
 		on_settings_frame(session, frame);
@@ -225,7 +225,7 @@ static int on_frame_send(nghttp2_session *ng, const nghttp2_frame *frame, void *
 	(void)ng;
 	if (frame->hd.type == NGHTTP2_RST_STREAM &&
 	    frame->rst_stream.error_code != NGHTTP2_NO_ERROR)
-		h2_session_count_reset(session);
+		h2_session_count_reset(session, false);
 	if (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA)
 		return 0;
 	if (!(frame->hd.flags & NGHTTP2_FLAG_END_STREAM))

@@ -157,8 +157,8 @@ void h2_session_cut(struct h2_session *session);
  * stream is reset with NO_ERROR. */
 void h2_session_linger(struct h2_session *session, struct h2_stream *stream);
 
-/* Counts one RST_STREAM of either side. */
-void h2_session_count_reset(struct h2_session *session);
+/* Counts one RST_STREAM, the peer's or ours. */
+void h2_session_count_reset(struct h2_session *session, bool by_peer);
 
 /* A keepalive or drain PING was answered. */
 void h2_session_ping_acked(struct h2_session *session, const uint8_t payload[8]);

@@ -149,10 +149,12 @@ void h2_session_refuse(struct h2_session *session, uint32_t h2_code, const char 
 	loop_task_schedule(session->loop, &session->dispatch_task);
 }
 
-void h2_session_count_reset(struct h2_session *session)
+void h2_session_count_reset(struct h2_session *session, bool by_peer)
 {
 	uint64_t now_ns = now_of(session);
 
+	if (session->ops->on_reset)
+		session->ops->on_reset(session->data, by_peer);
 	if (!session->is_server) /* the function may well cancel all entities at once */
 		return;
 	if (now_ns >= session->reset_window_end_ns) {

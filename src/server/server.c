@@ -56,14 +56,9 @@ bool server_is_ready(struct server *server, const char **reason)
 	return front_is_ready(server->front, reason) || server_blame(server, "routes", reason);
 }
 
-static void server_update_gauges(struct server *server)
+static void server_set_gauge(struct server *server, enum metric metric, int64_t value)
 {
-	const char *reason;
-
-	metrics_set(metrics_series(server->metrics, METRIC_FUNCTION_CONNECTED, NULL, 0),
-		    userfn_is_ready(server->userfn, &reason));
-	metrics_set(metrics_series(server->metrics, METRIC_JOURNAL_CONNECTED, NULL, 0),
-		    journal_is_ready(server->journal, &reason));
+	metrics_set(metrics_series(server->metrics, metric, NULL, 0), value);
 }
 
 static void server_log_readiness(struct server *server, bool is_ready, const char *reason)
@@ -89,7 +84,6 @@ static void server_on_change(void *data)
 	}
 	front_set_api(server->front, userfn_api(server->userfn));
 	entity_table_renew(server->entities);
-	server_update_gauges(server);
 	is_ready = server_is_ready(server, &reason);
 	if (is_ready != server->was_ready && server->phase == SERVER_SERVING)
 		server_log_readiness(server, is_ready, reason);
@@ -115,8 +109,12 @@ static void server_on_tick(void *data)
 
 	metrics_observe_ns(metrics_series(server->metrics, METRIC_LOOP_LONGEST_SECONDS, NULL, 0),
 			   loop_take_longest_turn_ns(server->loop));
-	metrics_set(metrics_series(server->metrics, METRIC_MEMORY_ALLOCATED, NULL, 0),
-		    (int64_t)(memory.uordblks + memory.hblkhd));
+	server_set_gauge(server, METRIC_MEMORY_ALLOCATED,
+			 (int64_t)(memory.uordblks + memory.hblkhd));
+	server_set_gauge(server, METRIC_COMMANDS_QUEUED,
+			 (int64_t)entity_table_queued(server->entities));
+	server_set_gauge(server, METRIC_FUNCTION_STREAMS_WAITING,
+			 (int64_t)userfn_waiting(server->userfn));
 	timer_start_in(&server->tick_timer, SERVER_TICK_MS);
 }
 

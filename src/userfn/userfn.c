@@ -363,6 +363,11 @@ uint64_t userfn_epoch(const struct userfn *u)
 	return u->epoch;
 }
 
+size_t userfn_waiting(const struct userfn *u)
+{
+	return channel_waiting_count(u->channel);
+}
+
 struct channel *userfn_channel(struct userfn *u)
 {
 	return u->channel;

@@ -47,6 +47,9 @@ bool userfn_is_ready(const struct userfn *userfn, const char **reason);
  * count speaks to a connection or a description that is being replaced. */
 uint64_t userfn_epoch(const struct userfn *userfn);
 
+/* Streams that wait for the connection or for the function's stream limit. */
+size_t userfn_waiting(const struct userfn *userfn);
+
 /* For streams of entities. */
 struct channel *userfn_channel(struct userfn *userfn);
 

@@ -37,6 +37,12 @@ check "every configuration key is read" "$(
 	done
 )"
 
+check "every metric is fed" "$(
+	sed -n 's/^MT(\([A-Z0-9_]*\), [a-z]*, "\([^"]*\)".*/\1 \2/p' src/base/metrics.def | while read -r name exposed; do
+		grep -rqE "METRIC_$name\b" --include='*.c' src httpapi journal || echo "$exposed is fed nowhere"
+	done
+)"
+
 if command -v mandoc >/dev/null; then
 	check "man pages are well formed" \
 		"$(for page in $(sources '*.[1-8]' docs support); do mandoc -T lint -W warning "$page"; done)"

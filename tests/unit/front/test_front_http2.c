@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/base/metrics.h"
 #include "src/grpc/grpc_call.h"
 #include "src/h2/h2.h"
 #include "src/runtime/address.h"
@@ -418,6 +419,8 @@ static bool two_are_cancelled(void *data)
 
 static void resets_cancel(void **state)
 {
+	struct metrics_label by = {"by", SPAN_LIT("client")};
+
 	(void)state;
 	world.router.mode = FAKE_ROUTER_HOLD;
 	start_grpc(&calls[0]);
@@ -427,6 +430,7 @@ static void resets_cancel(void **state)
 	h2_stream_reset(calls[1].stream, H2_CANCEL);
 	front_world_wait(&world, two_are_cancelled, NULL);
 	assert_int_equal(world.router.cancelled_why, ST_CANCELLED);
+	assert_int_equal(metrics_value(metrics_series(world.metrics, METRIC_H2_RESETS, &by, 1)), 2);
 }
 
 static void lost_connection_cancels(void **state)
