@@ -49,6 +49,7 @@ struct load {
 	enum mode mode;
 	unsigned client_count;
 	uint64_t seconds;
+	uint64_t ops_left; /* calls still to start; --seconds ends it sooner */
 	uint64_t key_count;
 	uint64_t touch_next; /* MODE_TOUCH: every key once */
 	const char *key_prefix;
@@ -248,13 +249,15 @@ static const struct stream_ops client_stream_ops = {
 static void client_next(struct client *client)
 {
 	char key[64];
+	struct load *load = client->load;
 
-	if (client->load->is_over || !load_key(client->load, key, sizeof(key))) {
+	if (load->is_over || load->ops_left == 0 || !load_key(load, key, sizeof(key))) {
 		client_idle(client);
 		return;
 	}
+	load->ops_left--;
 	client->began_ns = clock_mono_ns();
-	if (client->load->protocol == PROTOCOL_GRPC)
+	if (load->protocol == PROTOCOL_GRPC)
 		client_send_grpc(client, key);
 	else
 		client_send_http1(client, key);
@@ -335,7 +338,7 @@ static void load_print(const struct load *load)
 
 static const char usage[] =
 	"usage: load --target HOST:PORT [--protocol grpc|http1] [--mode read|write|touch]\n"
-	"            [--clients N] [--seconds N] [--keys N] [--prefix TEXT]\n"
+	"            [--clients N] [--seconds N] [--ops N] [--keys N] [--prefix TEXT]\n"
 	"touch reads every key once and stops; the others pick keys at random.\n";
 
 static bool load_option(struct load *load, int option, const char *value, struct error *err)
@@ -358,6 +361,9 @@ static bool load_option(struct load *load, int option, const char *value, struct
 	case 's':
 		load->seconds = strtoull(value, NULL, 10);
 		return load->seconds > 0;
+	case 'o':
+		load->ops_left = strtoull(value, NULL, 10);
+		return load->ops_left > 0;
 	case 'k':
 		load->key_count = strtoull(value, NULL, 10);
 		return load->key_count > 0;
@@ -376,6 +382,7 @@ static bool load_options(struct load *load, int argc, char **argv)
 						{"mode", required_argument, NULL, 'm'},
 						{"clients", required_argument, NULL, 'c'},
 						{"seconds", required_argument, NULL, 's'},
+						{"ops", required_argument, NULL, 'o'},
 						{"keys", required_argument, NULL, 'k'},
 						{"prefix", required_argument, NULL, 'x'},
 						{NULL, 0, NULL, 0}};
@@ -395,6 +402,7 @@ int main(int argc, char **argv)
 
 	*load = (struct load){.client_count = 64,
 			      .seconds = 3,
+			      .ops_left = UINT64_MAX,
 			      .key_count = 1000,
 			      .key_prefix = "bench-",
 			      .random = clock_mono_ns() | 1};
