@@ -1,11 +1,12 @@
 #include "journal/key.h"
 
 #include <stdbool.h>
-#include <stdio.h>
+#include <string.h>
 
 #include "journal/journal.h"
 #include "src/base/error.h"
 #include "src/base/hash.h"
+#include "src/base/text.h"
 
 /* How much of a refused id an error shows. */
 #define ID_SHOWN 64
@@ -25,17 +26,11 @@ static void put(struct writer *w, uint8_t byte)
 		*w->at++ = byte;
 }
 
-static void put_text(struct writer *w, const char *text)
-{
-	for (; *text; text++)
-		put(w, (uint8_t)*text);
-}
-
-static bool is_plain(uint8_t c)
-{
-	return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
-	       c == '.' || c == '_' || c == '~' || c == '-';
-}
+/* What needs no escape; a table, for this is asked for every byte of every command's key. */
+static const bool is_plain[256] = {
+	['A' ... 'Z'] = true, ['a' ... 'z'] = true, ['0' ... '9'] = true, ['.'] = true,
+	['_'] = true,	      ['~'] = true,	    ['-'] = true,
+};
 
 /* So neither braces nor slashes, colons, NUL or glob characters ever get into a name. */
 static void put_encoded(struct writer *w, struct span bytes)
@@ -45,7 +40,7 @@ static void put_encoded(struct writer *w, struct span bytes)
 	for (size_t i = 0; i < bytes.len; i++) {
 		uint8_t c = bytes.data[i];
 
-		if (is_plain(c)) {
+		if (is_plain[c]) {
 			put(w, c);
 			continue;
 		}
@@ -60,7 +55,7 @@ static size_t encoded_len(struct span bytes)
 	size_t len = bytes.len;
 
 	for (size_t i = 0; i < bytes.len; i++)
-		len += is_plain(bytes.data[i]) ? 0 : 2;
+		len += is_plain[bytes.data[i]] ? 0 : 2;
 	return len;
 }
 
@@ -85,28 +80,57 @@ enum status key_namespace(const char *name, char *ret_text, size_t size, struct 
 	return ST_OK;
 }
 
-/* "hg1:<ns>:{p}:<kind>:<type>", and "/<id>" when there is one. */
-static struct span render(struct writer *w, const char *base, char kind, struct span type,
-			  const struct span *id)
+static void put_span(struct writer *w, struct span bytes)
+{
+	if ((size_t)(w->end - w->at) < bytes.len)
+		w->is_full = true;
+	else
+		w->at = mempcpy(w->at, bytes.data, bytes.len);
+}
+
+/* The first len bytes of the head's name, with another letter for the kind. */
+static struct span render_like(struct writer *w, struct span head, size_t len, size_t kind_at,
+			       char kind)
 {
 	uint8_t *start = w->at;
 
-	put_text(w, base);
-	put(w, (uint8_t)kind);
-	put(w, ':');
-	put_encoded(w, type);
-	if (id) {
-		put(w, '/');
-		put_encoded(w, *id);
-	}
-	return span_make(start, (size_t)(w->at - start));
+	put_span(w, span_head(head, len));
+	BUG_ON(w->is_full); /* there is room for four of the longest */
+	start[kind_at] = (uint8_t)kind;
+	return span_make(start, len);
+}
+
+/* All names are "hg1:<ns>:{p}:<kind>:<type>", and "/<id>" when there is one: only one is encoded.
+ */
+static void render(struct writer *w, const char *namespace_text, const struct journal_key *key,
+		   struct key_names *names)
+{
+	uint8_t *start = w->at;
+	char digits[TEXT_U64_DIGITS];
+	size_t kind_at;
+	size_t type_len;
+
+	put_span(w, SPAN_LIT(KEY_PREFIX));
+	put_span(w, span_from_str(namespace_text));
+	put_span(w, SPAN_LIT(":{"));
+	put_span(w, text_from_u64(names->partition, digits));
+	put_span(w, SPAN_LIT("}:"));
+	kind_at = (size_t)(w->at - start);
+	put_span(w, SPAN_LIT("h:"));
+	put_encoded(w, key->type);
+	type_len = (size_t)(w->at - start);
+	put(w, '/');
+	put_encoded(w, key->id);
+	names->head = span_make(start, (size_t)(w->at - start));
+	names->events = render_like(w, names->head, names->head.len, kind_at, 'e');
+	names->feed = render_like(w, names->head, type_len, kind_at, 'f');
+	names->index = render_like(w, names->head, type_len, kind_at, 'i');
 }
 
 enum status key_render(const char *namespace_text, const struct journal_key *key,
 		       struct key_names *names, struct error *err)
 {
 	struct writer w = {names->bytes_, names->bytes_ + sizeof(names->bytes_), false};
-	char base[sizeof(KEY_PREFIX) + KEY_NAMESPACE_MAX + 16];
 
 	if (key->type.len == 0 || encoded_len(key->type) > KEY_TYPE_MAX)
 		return error_set(err, ST_INVALID_ARGUMENT,
@@ -118,11 +142,6 @@ enum status key_render(const char *namespace_text, const struct journal_key *key
 				 "(percent-encoded)",
 				 SPAN_FMT(span_head(key->id, ID_SHOWN)), JOURNAL_ID_MAX);
 	names->partition = key_partition(key);
-	(void)snprintf(base, sizeof(base), KEY_PREFIX "%s:{%u}:", namespace_text, names->partition);
-	names->head = render(&w, base, 'h', key->type, &key->id);
-	names->events = render(&w, base, 'e', key->type, &key->id);
-	names->feed = render(&w, base, 'f', key->type, NULL);
-	names->index = render(&w, base, 'i', key->type, NULL);
-	BUG_ON(w.is_full);
+	render(&w, namespace_text, key, names);
 	return ST_OK;
 }

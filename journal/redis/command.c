@@ -4,17 +4,23 @@
 #include <stdio.h>
 #include <string.h>
 
-#include <hiredis/hiredis.h>
-
 #include "journal/journal.h"
 #include "journal/key.h"
 #include "journal/redis/script_source.h"
 #include "src/base/error.h"
-#include "src/base/mem.h"
+#include "src/base/text.h"
 
 /* Arguments before the events: EVALSHA sha 4 keys... and seven of the script. */
 #define APPEND_ARGS_FIXED ((size_t)14)
-#define WORDS_MAX ((size_t)16)
+/* An append of a few small events. */
+#define COMMAND_USUAL_BYTES ((size_t)512)
+/* The largest append, as EVAL: payloads, lengths and line ends around them, keys, and the script.
+ */
+#define COMMAND_BYTES_MAX                                                                          \
+	(JOURNAL_APPEND_BYTES_MAX + (JOURNAL_EVENTS_MAX + 1) * 2 * ARG_FRAME_BYTES +               \
+	 5 * KEY_TEXT_MAX + sizeof(SCRIPT_APPEND_SOURCE) + 4096)
+/* "$", at most 20 digits, and two line ends. */
+#define ARG_FRAME_BYTES ((size_t)25)
 /* "9007199254740991-0" and its NUL. */
 #define SEQUENCE_TEXT_MAX 24
 
@@ -39,56 +45,65 @@ void redis_command_init(struct redis_command *command,
 			void (*on_reply)(struct redis_command *, const struct redisReply *))
 {
 	*command = (struct redis_command){.on_reply = on_reply};
+	buf_init(&command->text, COMMAND_BYTES_MAX);
 	list_init(&command->node);
 }
 
 void redis_command_fini(struct redis_command *command)
 {
-	if (command->text)
-		redisFreeCommand(command->text);
-	command->text = NULL;
-	command->len = 0;
+	buf_fini(&command->text);
 }
 
-/* hiredis wants two arrays; argument counts are ours and small, but for large appends. */
-static void format(struct redis_command *command, const char **argv, const size_t *lens,
-		   size_t count)
+/* The parts of a command in RESP. Written here and not with redisFormatCommandArgv, which prints
+ * each length with sprintf: an append cost 14,600 instructions of it, a fifth of a whole command.
+ */
+static void begin(struct redis_command *command, size_t count)
 {
-	int len;
+	char digits[TEXT_U64_DIGITS];
 
-	redis_command_fini(command);
-	len = redisFormatCommandArgv(&command->text, (int)count, argv, lens);
-	BUG_ON(len < 0); /* out of memory; the caller checked the size */
-	command->len = (size_t)len;
+	buf_reset(&command->text);
 	command->sent = 0;
+	/* Saves most commands a second allocation. The sticky is_full is looked at by put. */
+	(void)buf_reserve(&command->text, COMMAND_USUAL_BYTES);
+	(void)buf_append_byte(&command->text, '*');
+	(void)buf_append(&command->text, text_from_u64(count, digits));
+	(void)buf_append(&command->text, SPAN_LIT("\r\n"));
 }
 
-void redis_command_args(struct redis_command *command, const struct span *args, size_t count)
+static void put(struct redis_command *command, struct span arg)
 {
-	const char **argv = mem_new_array(const char *, count);
-	size_t *lens = mem_new_array(size_t, count);
+	char digits[TEXT_U64_DIGITS];
+	struct span len = text_from_u64(arg.len, digits);
+	size_t whole = 1 + len.len + 2 + arg.len + 2;
+	uint8_t *room = buf_reserve(&command->text, whole);
+	uint8_t *at = room;
 
-	for (size_t i = 0; i < count; i++) {
-		argv[i] = (const char *)args[i].data;
-		lens[i] = args[i].len;
-	}
-	format(command, argv, lens, count);
-	mem_free(argv);
-	mem_free(lens);
+	BUG_ON(!room); /* whoever asks for a command checked the sizes */
+	*at++ = '$';
+	at = mempcpy(at, len.data, len.len);
+	at = mempcpy(at, "\r\n", 2);
+	if (arg.len)
+		at = mempcpy(at, arg.data, arg.len);
+	(void)mempcpy(at, "\r\n", 2); /* the end needs no place */
+	buf_commit(&command->text, whole);
+}
+
+static void put_number(struct redis_command *command, uint64_t value)
+{
+	char digits[TEXT_U64_DIGITS];
+
+	put(command, text_from_u64(value, digits));
 }
 
 void redis_command_words(struct redis_command *command, const char *const *words)
 {
-	const char *argv[WORDS_MAX];
-	size_t lens[WORDS_MAX];
 	size_t count = 0;
 
-	for (; words[count]; count++) {
-		BUG_ON(count == WORDS_MAX);
-		argv[count] = words[count];
-		lens[count] = strlen(words[count]);
-	}
-	format(command, argv, lens, count);
+	while (words[count])
+		count++;
+	begin(command, count);
+	for (size_t i = 0; i < count; i++)
+		put(command, span_from_str(words[i]));
 }
 
 static struct span id_span(const struct journal_id *id)
@@ -102,54 +117,50 @@ static struct span expected_tag(const struct journal_head *head)
 	return head->sequence ? id_span(&head->tag) : SPAN_LIT("");
 }
 
+static void put_payload(struct redis_command *command, const struct journal_any *payload)
+{
+	put(command, payload->type_url);
+	put(command, payload->value);
+}
+
 void redis_command_append(struct redis_command *command, const struct key_names *names,
 			  const struct journal_append *append, uint64_t wall_ms)
 {
-	struct span *args =
-		mem_new_array(struct span, APPEND_ARGS_FIXED + 2 * (append->event_count + 1));
-	char expected[SEQUENCE_TEXT_MAX];
-	char wall[SEQUENCE_TEXT_MAX];
-	char count[SEQUENCE_TEXT_MAX];
-	size_t n = 0;
+	size_t payloads = append->event_count + (append->snapshot ? 1 : 0);
 
-	(void)snprintf(expected, sizeof(expected), "%" PRIu64, append->expected.sequence);
-	(void)snprintf(wall, sizeof(wall), "%" PRIu64, wall_ms);
-	(void)snprintf(count, sizeof(count), "%zu", append->event_count);
-	args[n++] = SPAN_LIT("EVALSHA");
-	args[n++] = SPAN_LIT(SCRIPT_APPEND_SHA);
-	args[n++] = SPAN_LIT("4");
-	args[n++] = names->head;
-	args[n++] = names->events;
-	args[n++] = names->feed;
-	args[n++] = names->index;
-	args[n++] = append->key.id;
-	args[n++] = span_from_str(expected);
-	args[n++] = expected_tag(&append->expected);
-	args[n++] = id_span(&append->tag);
-	args[n++] = id_span(&append->command);
-	args[n++] = span_from_str(wall);
-	args[n++] = span_from_str(count);
-	BUG_ON(n != APPEND_ARGS_FIXED);
-	for (size_t i = 0; i < append->event_count; i++) {
-		args[n++] = append->events[i].type_url;
-		args[n++] = append->events[i].value;
-	}
-	if (append->snapshot) {
-		args[n++] = append->snapshot->type_url;
-		args[n++] = append->snapshot->value;
-	}
-	redis_command_args(command, args, n);
-	mem_free(args);
+	begin(command, APPEND_ARGS_FIXED + 2 * payloads);
+	put(command, SPAN_LIT("EVALSHA"));
+	put(command, SPAN_LIT(SCRIPT_APPEND_SHA));
+	put(command, SPAN_LIT("4"));
+	put(command, names->head);
+	put(command, names->events);
+	put(command, names->feed);
+	put(command, names->index);
+	put(command, append->key.id);
+	put_number(command, append->expected.sequence);
+	put(command, expected_tag(&append->expected));
+	put(command, id_span(&append->tag));
+	put(command, id_span(&append->command));
+	put_number(command, wall_ms);
+	put_number(command, append->event_count);
+	for (size_t i = 0; i < append->event_count; i++)
+		put_payload(command, &append->events[i]);
+	if (append->snapshot)
+		put_payload(command, append->snapshot);
 }
 
 void redis_command_head(struct redis_command *command, struct span head_key, bool is_verify)
 {
 	/* In the order of enum record_head_field. */
-	const struct span args[] = {SPAN_LIT("HMGET"), head_key,      SPAN_LIT("s"),
-				    SPAN_LIT("g"),     SPAN_LIT("x"), SPAN_LIT("zs"),
-				    SPAN_LIT("zt"),    SPAN_LIT("zp")};
+	static const struct span fields[] = {SPAN_LIT("s"),  SPAN_LIT("g"),  SPAN_LIT("x"),
+					     SPAN_LIT("zs"), SPAN_LIT("zt"), SPAN_LIT("zp")};
+	size_t count = is_verify ? 3 : sizeof(fields) / sizeof(*fields);
 
-	redis_command_args(command, args, is_verify ? 5 : sizeof(args) / sizeof(*args));
+	begin(command, 2 + count);
+	put(command, SPAN_LIT("HMGET"));
+	put(command, head_key);
+	for (size_t i = 0; i < count; i++)
+		put(command, fields[i]);
 }
 
 void redis_command_events(struct redis_command *command, struct span events_key, uint64_t first,
@@ -157,44 +168,33 @@ void redis_command_events(struct redis_command *command, struct span events_key,
 {
 	char from[SEQUENCE_TEXT_MAX];
 	char to[SEQUENCE_TEXT_MAX];
-	char limit[SEQUENCE_TEXT_MAX];
-	struct span args[6] = {SPAN_LIT("XRANGE"), events_key, SPAN_EMPTY, SPAN_EMPTY,
-			       SPAN_LIT("COUNT")};
 
 	/* Exclusive, so that 0 needs no case of its own. */
 	(void)snprintf(from, sizeof(from), "(%" PRIu64 "-0", first - 1);
 	(void)snprintf(to, sizeof(to), "%" PRIu64 "-0", last);
-	(void)snprintf(limit, sizeof(limit), "%zu", count);
-	args[2] = span_from_str(from);
-	args[3] = span_from_str(to);
-	args[5] = span_from_str(limit);
-	redis_command_args(command, args, 6);
+	begin(command, 6);
+	put(command, SPAN_LIT("XRANGE"));
+	put(command, events_key);
+	put(command, span_from_str(from));
+	put(command, span_from_str(to));
+	put(command, SPAN_LIT("COUNT"));
+	put_number(command, count);
 }
 
-/* The arguments after the script's name stay as they are: "*<n>\r\n" EVALSHA_HEAD rest. */
 void redis_command_to_eval(struct redis_command *command)
 {
 	const struct span head = SPAN_LIT(EVALSHA_HEAD);
-	const char *count_end = memchr(command->text, '\n', command->len);
-	size_t count_len = count_end ? (size_t)(count_end + 1 - command->text) : 0;
-	struct span rest = span_skip(span_make(command->text, command->len), count_len);
-	char eval[64];
-	size_t source_len = sizeof(SCRIPT_APPEND_SOURCE) - 1;
-	int eval_len = snprintf(eval, sizeof(eval), "$4\r\nEVAL\r\n$%zu\r\n", source_len);
-	size_t len;
-	char *text;
-	char *at;
+	struct buf old = command->text;
+	struct span text = buf_span(&old);
+	size_t count_len = span_find(text, '\n') + 1;
+	struct span rest = span_skip(text, count_len);
 
 	BUG_ON(!span_starts_with(rest, head));
-	rest = span_skip(rest, head.len);
-	len = count_len + (size_t)eval_len + source_len + 2 + rest.len;
-	text = mem_zalloc(len + 1);
-	at = mempcpy(text, command->text, count_len);
-	at = mempcpy(at, eval, (size_t)eval_len);
-	at = mempcpy(at, SCRIPT_APPEND_SOURCE "\r\n", source_len + 2);
-	(void)mempcpy(at, rest.data, rest.len); /* the end needs no place */
-	redis_command_fini(command);
-	command->text = text; /* redisFreeCommand is free(), as mem_free is */
-	command->len = len;
+	buf_init(&command->text, COMMAND_BYTES_MAX);
 	command->sent = 0;
+	(void)buf_append(&command->text, span_head(text, count_len)); /* put looks at is_full */
+	put(command, SPAN_LIT("EVAL"));
+	put(command, SPAN_LIT(SCRIPT_APPEND_SOURCE));
+	BUG_ON(!buf_append(&command->text, span_skip(rest, head.len)));
+	buf_fini(&old);
 }

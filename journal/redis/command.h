@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "src/base/buf.h"
 #include "src/base/list.h"
 #include "src/base/span.h"
 
@@ -18,8 +19,7 @@ struct redis_command {
 	struct list node;
 	/* The reply; borrowed until the callback returns. */
 	void (*on_reply)(struct redis_command *command, const struct redisReply *reply);
-	char *text; /* owned: redis_command_fini */
-	size_t len;
+	struct buf text;  /* all of it, sent or not */
 	size_t sent;	  /* bytes handed to the stream */
 	uint64_t sent_ns; /* when the last of them were */
 };
@@ -29,10 +29,12 @@ void redis_command_init(struct redis_command *command,
 			void (*on_reply)(struct redis_command *, const struct redisReply *));
 void redis_command_fini(struct redis_command *command);
 
-/* Each fills text anew. */
-void redis_command_args(struct redis_command *command, const struct span *args, size_t count);
+static inline size_t redis_command_len(const struct redis_command *command)
+{
+	return buf_len(&command->text);
+}
 
-/* Arguments of at most 16 C strings, up to the first NULL. */
+/* Each fills text anew. The arguments are C strings, up to the first NULL. */
 void redis_command_words(struct redis_command *command, const char *const *words);
 
 /* EVALSHA of append.lua. */

@@ -167,15 +167,14 @@ static void on_produce(void *data, struct buf *out)
 		struct redis_command *command =
 			list_entry(c->unsent.next, struct redis_command, node);
 		size_t room = STREAM_CHUNK_BYTES - buf_len(out);
-		struct span slice = span_head(
-			span_make(command->text + command->sent, command->len - command->sent),
-			room);
+		struct span slice =
+			span_head(span_skip(buf_span(&command->text), command->sent), room);
 
 		if (!buf_append(out, slice))
 			break; /* asked again when there is room */
 		command->sent += slice.len;
 		command->sent_ns = loop_now_ns(c->loop);
-		if (command->sent < command->len)
+		if (command->sent < redis_command_len(command))
 			break;
 		list_remove(&command->node);
 		list_push_back(&c->in_flight, &command->node);

@@ -42,13 +42,13 @@ static void ask(struct redis_request *r, enum load_step step)
 	struct redis_journal *j = redis_journal_of(r->base.journal);
 
 	r->step = step;
-	j->pending_bytes -= r->command.len;
+	j->pending_bytes -= redis_command_len(&r->command);
 	if (step == LOAD_EVENTS)
 		redis_command_events(&r->command, events_key(r), r->next, r->head.sequence,
 				     r->page);
 	else
 		redis_command_head(&r->command, head_key(r), step == LOAD_RECHECK);
-	j->pending_bytes += r->command.len;
+	j->pending_bytes += redis_command_len(&r->command);
 }
 
 void redis_load_go_on(struct redis_request *r)

@@ -57,7 +57,7 @@ void redis_request_free(struct redis_request *r)
 	list_remove(&r->all_node);
 	timer_stop(&r->deadline);
 	j->pending--;
-	j->pending_bytes -= r->command.len;
+	j->pending_bytes -= redis_command_len(&r->command);
 	show_pending(j);
 	redis_command_fini(&r->command);
 	mem_free(r->error);
@@ -116,7 +116,7 @@ void redis_request_admit(struct redis_request *r)
 	struct redis_journal *j = redis_journal_of(r->base.journal);
 	struct error error;
 
-	j->pending_bytes += r->command.len;
+	j->pending_bytes += redis_command_len(&r->command);
 	if (r->error)
 		return;
 	if (j->pending > j->max_pending || j->pending_bytes > REDIS_PENDING_BYTES_MAX) {
@@ -243,9 +243,9 @@ static void on_error_reply(struct redis_request *r, const struct redisReply *rep
 	r->command.sent = 0; /* answered: this time it was not executed */
 	switch (what.verdict) {
 	case REPLY_EVAL:
-		j->pending_bytes -= r->command.len;
+		j->pending_bytes -= redis_command_len(&r->command);
 		redis_command_to_eval(&r->command);
-		j->pending_bytes += r->command.len;
+		j->pending_bytes += redis_command_len(&r->command);
 		redis_request_submit(r);
 		return;
 	case REPLY_RETRY:

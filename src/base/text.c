@@ -75,6 +75,17 @@ static int text_hex(uint8_t c)
 	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
+struct span text_from_u64(uint64_t value, char text[TEXT_U64_DIGITS])
+{
+	size_t at = TEXT_U64_DIGITS;
+
+	do {
+		text[--at] = (char)('0' + value % 10);
+		value /= 10;
+	} while (value > 0);
+	return span_make(text + at, TEXT_U64_DIGITS - at);
+}
+
 bool text_percent_decode(struct span text, bool keep_slash, struct buf *out)
 {
 	for (size_t i = 0; i < text.len; i++) {

@@ -1,7 +1,5 @@
 #include "src/grpc/grpc_trailers.h"
 
-#include <stdio.h>
-
 #include "src/base/error.h"
 #include "src/base/text.h"
 #include "src/grpc/grpc_call.h"
@@ -56,8 +54,8 @@ static void grpc_trailers_encode_message(struct grpc_trailers *list, struct span
 
 void grpc_trailers_add_status(struct grpc_trailers *list, const struct grpc_status *status)
 {
-	(void)snprintf(list->number_, sizeof(list->number_), "%u", (unsigned)status->code);
-	grpc_trailers_add(list, "grpc-status", span_from_str(list->number_));
+	grpc_trailers_add(list, "grpc-status",
+			  text_from_u64((unsigned)status->code, list->number_));
 	if (status->message.len) {
 		grpc_trailers_encode_message(list, status->message);
 		grpc_trailers_add(list, "grpc-message", buf_span(&list->message_));

@@ -5,6 +5,7 @@
 
 #include "src/base/arena.h"
 #include "src/base/buf.h"
+#include "src/base/text.h"
 #include "src/grpc/metadata.h"
 #include "src/h2/h2.h"
 
@@ -28,7 +29,7 @@ struct grpc_trailers {
 	struct arena arena;
 	struct buf message_;
 	struct buf details_;
-	char number_[16];
+	char number_[TEXT_U64_DIGITS];
 };
 
 void grpc_trailers_init(struct grpc_trailers *list);

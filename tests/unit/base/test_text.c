@@ -70,6 +70,25 @@ static void u64_takes_digits_only(void **state)
 	}
 }
 
+static void u64_is_written_as_read(void **state)
+{
+	static const struct {
+		uint64_t value;
+		const char *want;
+	} rows[] = {
+		{0, "0"},
+		{9, "9"},
+		{10, "10"},
+		{4294967296, "4294967296"},
+		{UINT64_MAX, "18446744073709551615"},
+	};
+	char text[TEXT_U64_DIGITS];
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(rows); i++)
+		UNIT_ROW_SPAN(rows[i].want, text_from_u64(rows[i].value, text), rows[i].want);
+}
+
 static void percent_decoding(void **state)
 {
 	static const struct {
@@ -248,6 +267,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(utf8_follows_rfc_3629),
 		cmocka_unit_test(u64_takes_digits_only),
+		cmocka_unit_test(u64_is_written_as_read),
 		cmocka_unit_test(percent_decoding),
 		cmocka_unit_test(percent_encoding_comes_back),
 		cmocka_unit_test(base64_of_rfc_4648),

@@ -66,10 +66,16 @@ static void make_command(struct redis_command *command, const struct attempt *at
 	redis_command_append(command, &names, &append, 1700000000000);
 }
 
+static const char *text_of(const struct redis_command *command)
+{
+	return (const char *)buf_span(&command->text).data;
+}
+
 static enum status send_command(struct redis_command *command, const char *tag,
 				struct journal_append_result *result)
 {
-	struct redisReply *reply = redis_server_send(server, command->text, command->len);
+	struct redisReply *reply =
+		redis_server_send(server, text_of(command), redis_command_len(command));
 	struct journal_id id;
 	enum status st;
 
@@ -292,7 +298,7 @@ static void any_bytes_are_kept(void **state)
 	assert_int_equal(send_command(&command, (const char *)append.tag.bytes, &result), ST_OK);
 	assert_int_equal(result.result, JOURNAL_OK);
 	redis_command_events(&command, names.events, 1, 1, 10);
-	reply = redis_server_send(server, command.text, command.len);
+	reply = redis_server_send(server, text_of(&command), redis_command_len(&command));
 	assert_int_equal(reply_events(reply, 1, &read, 1, &count, &last_error), ST_OK);
 	assert_int_equal(count, 1);
 	assert_true(span_eq(read.payload.value, span_make(all, sizeof(all))));
