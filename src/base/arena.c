@@ -9,6 +9,9 @@
  * than ARENA_BLOCK_BYTES gets a block of its own behind the newest one, so that the newest keeps
  * its free tail. */
 #define ARENA_BLOCK_BYTES ((size_t)4096)
+/* The first block: enough for the head of most calls, and small enough that malloc keeps it in its
+ * cache (1032 bytes) and that zeroing it costs nothing. */
+#define ARENA_FIRST_BYTES ((size_t)992)
 #define ARENA_ALIGN ((size_t)16)
 
 struct arena_block {
@@ -65,11 +68,12 @@ static struct arena_block *arena_block_for(struct arena *arena, size_t size)
 {
 	struct arena_block *head = arena->head_;
 	struct arena_block *block;
+	size_t usual = head ? ARENA_BLOCK_BYTES : ARENA_FIRST_BYTES;
 
 	if (head && head->size - head->used >= size)
 		return head;
-	block = arena_block_new(size > ARENA_BLOCK_BYTES ? size : ARENA_BLOCK_BYTES);
-	if (head && size > ARENA_BLOCK_BYTES) {
+	block = arena_block_new(size > usual ? size : usual);
+	if (head && size > usual) {
 		block->next = head->next;
 		head->next = block;
 	} else {
