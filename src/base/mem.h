@@ -28,8 +28,7 @@ char *mem_strdup(const char *text) __attribute__((malloc, returns_nonnull));
 void mem_free(void *p);
 
 /* Recovers the struct around an embedded member. */
-#define container_of(ptr, type, member)                                                            \
-	((type *)(void *)(((char *)(ptr)) - offsetof(type, member)))
+#define container_of(ptr, type, member) ((type *)(void *)(((char *)(ptr)) - offsetof(type, member)))
 
 /* A magic first field guards every void pointer that crosses a foreign API. */
 #define OBJ_CAST(type, magic_value, pointer)                                                       \
