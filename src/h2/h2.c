@@ -18,6 +18,7 @@ struct h2_limits h2_limits_default(void)
 		.max_header_list_bytes = (size_t)32 * 1024,
 		.stream_window_bytes = 256U * 1024,
 		.connection_window_bytes = 1024U * 1024,
+		.max_unread_bytes = (size_t)16 * 1024 * 1024,
 		.max_unsent_bytes = (size_t)16 * 1024 * 1024,
 		.max_resets = 1000,
 		.keepalive_idle_ms = 20000,

@@ -49,6 +49,10 @@ struct h2_limits {
 	size_t max_header_list_bytes;	 /* sum of name + value + 32; default 32 KiB (R5) */
 	uint32_t stream_window_bytes; /* what a peer may send unread per stream; default 256 KiB */
 	uint32_t connection_window_bytes; /* default 1 MiB */
+	/* Unread bytes of all streams of a connection; above, its connection window is not given
+	 * back, and all its streams stand still. Many full stream windows, far under what 1024
+	 * streams could hold; default 16 MiB. */
+	size_t max_unread_bytes;
 	size_t max_unsent_bytes; /* per stream, before h2_stream_write refuses; default 16 MiB */
 	uint32_t max_resets;	 /* RST_STREAM, both ways, per 30 s: then GOAWAY 11; default 1000 */
 	uint64_t keepalive_idle_ms;    /* PING after that much silence; 0: never; default 20 s */

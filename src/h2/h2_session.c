@@ -16,10 +16,6 @@
 /* Resets are counted over windows of this length. */
 #define H2_RESET_WINDOW_NS (30 * NS_PER_S)
 
-/* Unread bytes of all streams of a connection; above, its connection window is not given back. Many
- * full stream windows, far under what 1024 streams could hold. */
-#define H2_UNREAD_MAX ((size_t)16 * 1024 * 1024)
-
 /* A client sends what is left of a request for so long after it got the whole reply. */
 #define H2_LINGER_MS ((uint64_t)1000)
 
@@ -121,7 +117,8 @@ void h2_session_mark(struct h2_session *session, struct h2_stream *stream)
 
 void h2_session_credit(struct h2_session *session)
 {
-	if (session->withheld_bytes == 0 || session->unread_bytes > H2_UNREAD_MAX)
+	if (session->withheld_bytes == 0 ||
+	    session->unread_bytes > session->limits.max_unread_bytes)
 		return;
 	/* Fails only for a session that is over. */
 	(void)nghttp2_session_consume_connection(session->ng, session->withheld_bytes);
