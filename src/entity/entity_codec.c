@@ -4,162 +4,76 @@
 
 #include "proto/wire.h"
 #include "src/base/error.h"
-
-/* Outgoing messages are a few nested length-delimited fields with the payload at the very end, so
- * their lengths are summed up from the inside and written front to back in one go: no second pass
- * and no copy of the payload. Every tag here takes one byte (numbers below 16). */
-
-#define TYPE_URL_PREFIX "type.googleapis.com/"
+#include "src/entity/entity_codec_internal.h"
 
 /* google.rpc.Status within cloudstate.Failure: an extension of ours. Spec: ruling R17. */
 #define FAILURE_STATUS_NUMBER 100
-
-static size_t varint_len(uint64_t value)
-{
-	return (size_t)((63 - __builtin_clzll(value | 1)) / 7 + 1);
-}
-
-/* Of a length-delimited field with its tag. */
-static size_t field_len(size_t content_len)
-{
-	return 1 + varint_len(content_len) + content_len;
-}
-
-/* proto3: a default value is not written. */
-static size_t text_len(struct span text)
-{
-	return text.len ? field_len(text.len) : 0;
-}
-
-static size_t number_len(uint64_t value)
-{
-	return value ? 1 + varint_len(value) : 0;
-}
-
-static uint8_t *put_varint(uint8_t *at, uint64_t value)
-{
-	while (value >= 0x80) {
-		*at++ = (uint8_t)(value | 0x80);
-		value >>= 7;
-	}
-	*at++ = (uint8_t)value;
-	return at;
-}
-
-static uint8_t *put_open(uint8_t *at, unsigned number, size_t content_len)
-{
-	*at++ = (uint8_t)(number << 3 | WIRE_BYTES);
-	return put_varint(at, content_len);
-}
-
-static uint8_t *put_text(uint8_t *at, unsigned number, struct span text)
-{
-	if (text.len == 0)
-		return at;
-	at = put_open(at, number, text.len);
-	memcpy(at, text.data, text.len);
-	return at + text.len;
-}
-
-static uint8_t *put_number(uint8_t *at, unsigned number, uint64_t value)
-{
-	if (value == 0)
-		return at;
-	*at++ = (uint8_t)(number << 3 | WIRE_VARINT);
-	return put_varint(at, value);
-}
-
-/* Room for a head of total bytes less the tail that follows it. */
-static uint8_t *reserve(struct buf *head, size_t total, size_t tail)
-{
-	buf_reset(head);
-	if (total > WIRE_BYTES_MAX || total - tail > ENTITY_HEAD_BYTES_MAX)
-		return NULL;
-	return buf_reserve(head, total - tail);
-}
-
-/* The writers and the sums must agree to the byte. */
-static bool commit(struct buf *head, const uint8_t *start, const uint8_t *end, size_t want)
-{
-	BUG_ON((size_t)(end - start) != want);
-	buf_commit(head, want);
-	return true;
-}
 
 bool entity_put_init(struct buf *head, struct span service_name, struct span entity_id,
 		     uint64_t snapshot_sequence, const struct journal_any *snapshot)
 {
 	struct span url = snapshot ? snapshot->type_url : SPAN_EMPTY;
 	size_t tail = snapshot ? snapshot->value.len : 0;
-	size_t any = text_len(url) + (tail ? field_len(tail) : 0);
-	size_t snap = number_len(snapshot_sequence) + field_len(any);
-	size_t init =
-		text_len(service_name) + text_len(entity_id) + (snapshot ? field_len(snap) : 0);
+	size_t any = codec_text_len(url) + (tail ? codec_field_len(tail) : 0);
+	size_t snap = codec_number_len(snapshot_sequence) + codec_field_len(any);
+	size_t init = codec_text_len(service_name) + codec_text_len(entity_id) +
+		      (snapshot ? codec_field_len(snap) : 0);
 	uint8_t *start;
 	uint8_t *at;
 
-	start = reserve(head, field_len(init), tail);
+	start = codec_reserve(head, codec_field_len(init), tail);
 	if (!start)
 		return false;
-	at = put_open(start, 1, init);
-	at = put_text(at, 1, service_name);
-	at = put_text(at, 2, entity_id);
+	at = codec_put_open(start, 1, init);
+	at = codec_put_text(at, 1, service_name);
+	at = codec_put_text(at, 2, entity_id);
 	if (snapshot) {
-		at = put_open(at, 3, snap);
-		at = put_number(at, 1, snapshot_sequence);
-		at = put_open(at, 2, any);
-		at = put_text(at, 1, url);
+		at = codec_put_open(at, 3, snap);
+		at = codec_put_number(at, 1, snapshot_sequence);
+		at = codec_put_open(at, 2, any);
+		at = codec_put_text(at, 1, url);
 		if (tail)
-			at = put_open(at, 2, tail);
+			at = codec_put_open(at, 2, tail);
 	}
-	return commit(head, start, at, field_len(init) - tail);
+	return codec_commit(head, start, at, codec_field_len(init) - tail);
 }
 
 bool entity_put_event(struct buf *head, uint64_t sequence, const struct journal_any *event)
 {
 	size_t tail = event->value.len;
-	size_t any = text_len(event->type_url) + (tail ? field_len(tail) : 0);
-	size_t inner = number_len(sequence) + field_len(any);
-	uint8_t *start = reserve(head, field_len(inner), tail);
+	size_t any = codec_text_len(event->type_url) + (tail ? codec_field_len(tail) : 0);
+	size_t inner = codec_number_len(sequence) + codec_field_len(any);
+	uint8_t *start = codec_reserve(head, codec_field_len(inner), tail);
 	uint8_t *at;
 
 	if (!start)
 		return false;
-	at = put_open(start, 2, inner);
-	at = put_number(at, 1, sequence);
-	at = put_open(at, 2, any);
-	at = put_text(at, 1, event->type_url);
+	at = codec_put_open(start, 2, inner);
+	at = codec_put_number(at, 1, sequence);
+	at = codec_put_open(at, 2, any);
+	at = codec_put_text(at, 1, event->type_url);
 	if (tail)
-		at = put_open(at, 2, tail);
-	return commit(head, start, at, field_len(inner) - tail);
+		at = codec_put_open(at, 2, tail);
+	return codec_commit(head, start, at, codec_field_len(inner) - tail);
 }
 
 bool entity_put_command(struct buf *head, const struct entity_put_command *command)
 {
-	struct span prefix = SPAN_LIT(TYPE_URL_PREFIX);
 	size_t tail = command->payload_len;
-	size_t url = prefix.len + command->input_name.len;
-	size_t any = field_len(url) + (tail ? field_len(tail) : 0);
-	size_t inner = text_len(command->entity_id) + number_len(command->id) +
-		       text_len(command->name) + field_len(any);
-	uint8_t *start = reserve(head, field_len(inner), tail);
+	size_t any = codec_any_len(command->input_name, tail);
+	size_t inner = codec_text_len(command->entity_id) + codec_number_len(command->id) +
+		       codec_text_len(command->name) + codec_field_len(any);
+	uint8_t *start = codec_reserve(head, codec_field_len(inner), tail);
 	uint8_t *at;
 
 	if (!start)
 		return false;
-	at = put_open(start, 3, inner);
-	at = put_text(at, 1, command->entity_id);
-	at = put_number(at, 2, command->id);
-	at = put_text(at, 3, command->name);
-	at = put_open(at, 4, any);
-	at = put_open(at, 1, url);
-	memcpy(at, prefix.data, prefix.len);
-	at += prefix.len;
-	memcpy(at, command->input_name.data, command->input_name.len);
-	at += command->input_name.len;
-	if (tail)
-		at = put_open(at, 2, tail);
-	return commit(head, start, at, field_len(inner) - tail);
+	at = codec_put_open(start, 3, inner);
+	at = codec_put_text(at, 1, command->entity_id);
+	at = codec_put_number(at, 2, command->id);
+	at = codec_put_text(at, 3, command->name);
+	at = codec_put_any(at, 4, command->input_name, tail);
+	return codec_commit(head, start, at, codec_field_len(inner) - tail);
 }
 
 /* ---- in ------------------------------------------------------------------------------------- */
@@ -209,7 +123,7 @@ static bool read_status(struct span bytes, struct entity_out *out)
 	return true;
 }
 
-static bool read_failure(struct span bytes, struct entity_out *out)
+bool entity_codec_read_failure(struct span bytes, struct entity_out *out)
 {
 	struct wire_reader reader;
 	struct wire_field field;
@@ -233,7 +147,7 @@ static bool read_failure(struct span bytes, struct entity_out *out)
 }
 
 /* cloudstate.Reply and cloudstate.Forward: the payload and metadata, at different numbers. */
-static bool read_reply_action(struct span bytes, struct entity_out *out)
+bool entity_codec_read_reply(struct span bytes, struct entity_out *out)
 {
 	struct wire_reader reader;
 	struct wire_field field;
@@ -253,7 +167,7 @@ static bool read_reply_action(struct span bytes, struct entity_out *out)
 	return !reader.is_bad;
 }
 
-static bool read_forward_action(struct span bytes, struct entity_out *out)
+bool entity_codec_read_forward(struct span bytes, struct entity_out *out)
 {
 	struct wire_reader reader;
 	struct wire_field field;
@@ -289,11 +203,11 @@ static bool read_client_action(struct span bytes, struct entity_out *out)
 	if (reader.is_bad)
 		return false;
 	if (last.number == 1)
-		return read_reply_action(last.bytes, out);
+		return entity_codec_read_reply(last.bytes, out);
 	if (last.number == 2)
-		return read_forward_action(last.bytes, out);
+		return entity_codec_read_forward(last.bytes, out);
 	if (last.number == 3)
-		return read_failure(last.bytes, out);
+		return entity_codec_read_failure(last.bytes, out);
 	return true;
 }
 
@@ -343,7 +257,7 @@ void entity_out_parse(struct span message, struct entity_out *ret_out)
 		return;
 	ret_out->kind = last.number == 1 ? ENTITY_OUT_REPLY : ENTITY_OUT_FAILURE;
 	is_good = last.number == 1 ? read_reply(last.bytes, ret_out)
-				   : read_failure(last.bytes, ret_out);
+				   : entity_codec_read_failure(last.bytes, ret_out);
 	if (!is_good)
 		*ret_out = (struct entity_out){.kind = ENTITY_OUT_GARBAGE, .action = ENTITY_NONE};
 }
