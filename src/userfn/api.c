@@ -18,8 +18,6 @@
  * so that the author of a function sees them in one go. Spec: cloudstate-protocol A.1 (fields), 1.3
  * (texts). */
 
-#define EVENT_SOURCED_TYPE "cloudstate.eventsourced.EventSourced"
-
 /* Declared entities; far above any real function, and the room their methods take. */
 #define API_SERVICES_MAX 1000
 #define API_ARENA_BYTES_MAX ((size_t)64 * 1024 * 1024)
@@ -264,6 +262,8 @@ static enum status add_methods(struct building *b, struct api_service *service)
 		service->method_count++;
 		if (!map_insert(&b->box->api.by_path_, &method->by_path_))
 			continue; /* the service was refused as a repetition */
+		if (service->kind == ENTITY_ACTION)
+			continue; /* it has no key, whatever its messages mark */
 		status = find_keys(b, method);
 		if (status != ST_OK)
 			return status;
@@ -272,7 +272,7 @@ static enum status add_methods(struct building *b, struct api_service *service)
 }
 
 /* A repeated persistence id would make two services share journals. Spec: D-37. */
-static bool is_repeated(struct building *b, const struct declared *declared)
+static bool is_repeated(struct building *b, const struct declared *declared, bool is_action)
 {
 	const struct api *api = &b->box->api;
 
@@ -282,7 +282,8 @@ static bool is_repeated(struct building *b, const struct declared *declared)
 		if (span_eq(other->schema->full_name, declared->service_name))
 			refuse(b, "Service [%.*s] is declared more than once",
 			       SPAN_FMT(declared->service_name));
-		else if (span_eq(other->persistence_id, declared->persistence_id))
+		else if (!is_action && other->kind != ENTITY_ACTION &&
+			 span_eq(other->persistence_id, declared->persistence_id))
 			refuse(b, "Services [%.*s] and [%.*s] have the same persistence id [%.*s]",
 			       SPAN_FMT(other->schema->full_name), SPAN_FMT(declared->service_name),
 			       SPAN_FMT(declared->persistence_id));
@@ -298,34 +299,39 @@ static enum status add_service(struct building *b, const struct declared *declar
 	struct api *api = &b->box->api;
 	struct api_service *service = &api->services[api->service_count];
 	const struct service *schema = schema_find_service(api->schema, declared->service_name);
+	bool is_action = span_eq_str(declared->type, API_ACTION_TYPE);
 	enum status status;
 
 	if (!schema)
 		refuse(b, "Service [%.*s] not found in descriptors!",
 		       SPAN_FMT(declared->service_name));
-	if (!span_eq_str(declared->type, EVENT_SOURCED_TYPE))
+	if (!is_action && !span_eq_str(declared->type, API_EVENT_SOURCED_TYPE))
 		refuse(b,
 		       "Service [%.*s] has declared an unsupported entity type [%.*s]. Supported "
-		       "types are " EVENT_SOURCED_TYPE,
+		       "types are " API_ACTION_TYPE "," API_EVENT_SOURCED_TYPE,
 		       SPAN_FMT(declared->service_name), SPAN_FMT(declared->type));
+	else if (is_action)
+		; /* Spec: D-35, a persistence id means nothing */
 	else if (declared->persistence_id.len == 0)
 		refuse(b, "Service [%.*s] has no persistence id", SPAN_FMT(declared->service_name));
 	else if (span_find(declared->persistence_id, '\0') < declared->persistence_id.len)
 		refuse(b, "Service [%.*s] has a NUL in its persistence id",
 		       SPAN_FMT(declared->service_name));
-	if (!schema || is_repeated(b, declared))
+	if (!schema || is_repeated(b, declared, is_action))
 		return ST_OK;
 	*service = (struct api_service){
 		.schema = schema,
-		.kind = ENTITY_EVENT_SOURCED,
-		.persistence_id = arena_span(&b->box->arena, declared->persistence_id),
+		.kind = is_action ? ENTITY_ACTION : ENTITY_EVENT_SOURCED,
+		.persistence_id = is_action ? SPAN_EMPTY
+					    : arena_span(&b->box->arena, declared->persistence_id),
 		.passivation_ms =
 			declared->passivation_ms > 0 ? (uint64_t)declared->passivation_ms : 0,
 		.api = api,
 	};
 	api->service_count++;
+	api->has_actions = api->has_actions || is_action;
 	status = add_methods(b, service);
-	if (status == ST_OK && span_eq_str(declared->type, EVENT_SOURCED_TYPE))
+	if (status == ST_OK && span_eq_str(declared->type, API_EVENT_SOURCED_TYPE))
 		check_methods(b, service);
 	return status;
 }

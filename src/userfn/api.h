@@ -21,7 +21,12 @@ struct api;
 
 enum entity_kind {
 	ENTITY_EVENT_SOURCED,
+	ENTITY_ACTION, /* no state, no key, any shape (D-35) */
 };
+
+/* Protocol services this gateway speaks: what ProxyInfo offers and what D-26 lists. */
+#define API_ACTION_TYPE "cloudstate.action.ActionProtocol"
+#define API_EVENT_SOURCED_TYPE "cloudstate.eventsourced.EventSourced"
 
 /* Protocol generation the function speaks. Spec: ruling R2. */
 enum api_generation { API_0_1, API_0_2 };
@@ -29,8 +34,8 @@ enum api_generation { API_0_1, API_0_2 };
 struct api_service {
 	const struct service *schema;
 	enum entity_kind kind;
-	struct span persistence_id;
-	uint64_t passivation_ms; /* 0: the gateway's default */
+	struct span persistence_id; /* empty for actions */
+	uint64_t passivation_ms;    /* 0: the gateway's default */
 	struct api_method *methods;
 	size_t method_count;
 	const struct api *api;
@@ -51,6 +56,7 @@ struct api {
 	enum api_generation generation;
 	struct api_service *services;
 	size_t service_count;
+	bool has_actions;
 	struct span function_name; /* service_info: service_name and version, runtime, library */
 	struct span function_version;
 	struct span runtime;

@@ -41,6 +41,17 @@
 #define CONNECT_TIMEOUT_MS ((uint64_t)1000)
 #define WAITING_MAX ((size_t)10000)
 
+/* On the connection for actions a call has this much window, so that as many as may run can all
+ * stand still without the connection doing so. */
+#define ACTION_WINDOW_BYTES (64U * 1024)
+#define ACTION_CALLS_MAX ((size_t)4000)
+
+/* Clients who go away reset calls to the function, and nobody is to blame for it. */
+#define ACTION_RESETS_MAX 1000000U
+
+/* A connection for actions that was lost comes back at least this often. */
+#define ACTION_BACKOFF_MS ((uint64_t)1000)
+
 /* What the author reads of refusals; a description can have many. */
 #define REASONS_BYTES_MAX ((size_t)16 * 1024)
 #define REASON_TEXT_MAX 256
@@ -56,6 +67,8 @@ struct userfn {
 	struct loop *loop;
 	struct userfn_params params;
 	struct channel *channel;
+	struct channel *action_channel; /* NULL: no actions so far */
+	struct address function_address;
 	userfn_change_fn on_change;
 	void *data;
 	enum userfn_state state;
@@ -109,7 +122,8 @@ static void write_proxy_info(struct wire_writer *w)
 	wire_put_uint_field(w, 2, 2); /* protocol 0.2; major is the default */
 	wire_put_bytes_field(w, 3, SPAN_LIT(PROXY_NAME));
 	wire_put_bytes_field(w, 4, SPAN_LIT(PACKAGE_VERSION));
-	wire_put_bytes_field(w, 5, SPAN_LIT("cloudstate.eventsourced.EventSourced"));
+	wire_put_bytes_field(w, 5, SPAN_LIT(API_ACTION_TYPE));
+	wire_put_bytes_field(w, 5, SPAN_LIT(API_EVENT_SOURCED_TYPE));
 }
 
 static void on_discovered(void *data, const struct grpc_status *status, struct span reply);
@@ -160,6 +174,44 @@ static void discover_failed(struct userfn *u, const struct grpc_status *status)
 	userfn_enter(u, USERFN_WAITING);
 }
 
+static void on_action_channel(void *data, enum channel_state state, const struct error *error)
+{
+	(void)data; /* readiness is the other channel's, and it logs the same failures */
+	(void)state;
+	(void)error;
+}
+
+static struct channel_params channel_params_of(const struct userfn *u)
+{
+	struct channel_params channel = {
+		.backoff_min_ms = u->params.backoff_min_ms,
+		.backoff_max_ms = u->params.backoff_max_ms,
+		.connect_timeout_ms = u->params.connect_timeout_ms ? u->params.connect_timeout_ms
+								   : CONNECT_TIMEOUT_MS,
+		.max_waiting = u->params.max_waiting ? u->params.max_waiting : WAITING_MAX,
+		.limits = h2_limits_default(),
+	};
+
+	/* gRPC servers count a PING without a stream as abuse whenever it comes. */
+	channel.limits.keepalive_idle_ms = u->params.keepalive_idle_ms;
+	channel.limits.keepalive_needs_stream = true;
+	return channel;
+}
+
+static void open_action_channel(struct userfn *u)
+{
+	struct channel_params channel = channel_params_of(u);
+	size_t calls = u->params.max_action_calls ? u->params.max_action_calls : ACTION_CALLS_MAX;
+
+	if (channel.backoff_max_ms > ACTION_BACKOFF_MS)
+		channel.backoff_max_ms = ACTION_BACKOFF_MS;
+	channel.limits.stream_window_bytes = ACTION_WINDOW_BYTES;
+	channel.limits.max_unread_bytes = calls * ACTION_WINDOW_BYTES;
+	channel.limits.max_resets = ACTION_RESETS_MAX;
+	u->action_channel =
+		channel_open(u->loop, &u->function_address, &channel, on_action_channel, u);
+}
+
 static void log_discovered(const struct api *api)
 {
 	LOG(INFO, FUNCTION_DISCOVERED, LOG_SPAN("function", api->function_name),
@@ -186,6 +238,8 @@ static void described(struct userfn *u, struct span spec)
 		u->spec_hash = hash;
 		u->spec_len = spec.len;
 		log_discovered(api);
+		if (api->has_actions && !u->action_channel)
+			open_action_channel(u);
 		userfn_enter(u, USERFN_READY);
 	} else {
 		(void)snprintf(u->reason, sizeof(u->reason),
@@ -313,21 +367,12 @@ struct userfn *userfn_open(struct loop *loop, const struct userfn_params *params
 			   userfn_change_fn on_change, void *data)
 {
 	struct userfn *u = mem_new(struct userfn);
-	struct channel_params channel = {
-		.backoff_min_ms = params->backoff_min_ms,
-		.backoff_max_ms = params->backoff_max_ms,
-		.connect_timeout_ms = params->connect_timeout_ms ? params->connect_timeout_ms
-								 : CONNECT_TIMEOUT_MS,
-		.max_waiting = params->max_waiting ? params->max_waiting : WAITING_MAX,
-		.limits = h2_limits_default(),
-	};
+	struct channel_params channel;
 
-	/* gRPC servers count a PING without a stream as abuse whenever it comes. */
-	channel.limits.keepalive_idle_ms = params->keepalive_idle_ms;
-	channel.limits.keepalive_needs_stream = true;
 	u->loop = loop;
 	u->params = *params;
-	u->params.address = NULL; /* the channel has its copy */
+	u->params.address = NULL; /* the caller's; this is ours: */
+	u->function_address = *params->address;
 	u->on_change = on_change;
 	u->data = data;
 	u->backoff_ms = params->backoff_min_ms;
@@ -340,6 +385,7 @@ struct userfn *userfn_open(struct loop *loop, const struct userfn_params *params
 	address_print(params->address, u->address, sizeof(u->address));
 	(void)snprintf(u->reason, sizeof(u->reason), "not connected to the user function at %s yet",
 		       u->address);
+	channel = channel_params_of(u);
 	u->channel = channel_open(loop, params->address, &channel, on_channel, u);
 	return u;
 }
@@ -373,6 +419,11 @@ struct channel *userfn_channel(struct userfn *u)
 	return u->channel;
 }
 
+struct channel *userfn_action_channel(struct userfn *u)
+{
+	return u->action_channel;
+}
+
 void userfn_close(struct userfn *u)
 {
 	if (!u)
@@ -382,6 +433,7 @@ void userfn_close(struct userfn *u)
 	for (size_t i = 0; i < REPORTS_MAX; i++)
 		grpc_unary_cancel(u->reports[i].unary);
 	timer_stop(&u->retry);
+	channel_close(u->action_channel);
 	channel_close(u->channel);
 	api_unref(u->api);
 	mem_free(u);

@@ -28,6 +28,7 @@ struct userfn_params {
 	size_t max_waiting;	     /* streams that wait for the function; 0: 10000 */
 	size_t max_message_bytes;    /* from the function: 12 MiB */
 	uint64_t keepalive_idle_ms;  /* PING after that much silence, with streams; 0: never */
+	size_t max_action_calls;     /* at once; 0: 4000 */
 	struct metrics *metrics;     /* borrowed; may be NULL */
 };
 
@@ -52,6 +53,11 @@ size_t userfn_waiting(const struct userfn *userfn);
 
 /* For streams of entities. */
 struct channel *userfn_channel(struct userfn *userfn);
+
+/* For calls of actions: a connection of its own, so that clients who read slowly, or a function
+ * that does, hold back no entity. Opened with the first description that has actions; NULL before.
+ */
+struct channel *userfn_action_channel(struct userfn *userfn);
 
 /* EntityDiscovery.reportError, fire and forget; at most 16 on the way, more are dropped and
  * counted. */

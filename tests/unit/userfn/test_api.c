@@ -46,6 +46,10 @@ METHODS(streamed, {"In", ".t.ByString", ".t.Out", true, false},
 	{"Out", ".t.ByString", ".t.Out", false, true});
 METHODS(keyless, {"A", ".t.NoKey", ".t.Out", false, false},
 	{"Fine", ".t.ByString", ".t.Out", false, false}, {"B", ".t.NoKey", ".t.Out", false, false});
+/* An action may have all that entities must not. */
+METHODS(action, {"In", ".t.NoKey", ".t.Out", true, false},
+	{"Out", ".t.ByBytes", ".t.Out", false, true}, {"Both", ".t.NoKey", ".t.Out", true, true},
+	{"One", ".t.NoKey", ".t.Out", false, false});
 METHODS(bytes_key, {"A", ".t.ByBytes", ".t.Out", false, false});
 METHODS(double_key, {"A", ".t.ByDouble", ".t.Out", false, false});
 METHODS(message_key, {"A", ".t.ByMessage", ".t.Out", false, false});
@@ -60,6 +64,8 @@ static const struct fake_service services[] = {
 	{"DoubleKey", double_key},
 	{"MessageKey", message_key},
 	{"RepeatedKey", repeated_key},
+	{"Action", action},
+	{"Deed", action},
 	{0},
 };
 static const struct fake_file files[] = {
@@ -76,7 +82,7 @@ static const struct fake_file circular[] = {
 #define UNSUPPORTED(service, type)                                                                 \
 	"Service [" service "] has declared an unsupported entity type [" type                     \
 	"]. Supported types "                                                                      \
-	"are cloudstate.eventsourced.EventSourced"
+	"are cloudstate.action.ActionProtocol,cloudstate.eventsourced.EventSourced"
 #define NO_KEY_TEXT                                                                                \
 	"Event sourced entities do not support methods whose parameters do not have at least one " \
 	"field marked as entity_key, but "
@@ -240,6 +246,40 @@ static void versions_select_the_generation(void **state)
 		api_unref(api);
 		buf_fini(&reasons);
 	}
+}
+
+/* Spec: D-35. */
+static void actions_are_taken_as_they_are(void **state)
+{
+	static const char type[] = "cloudstate.action.ActionProtocol";
+	struct fake_spec spec = {
+		.files = files,
+		.entities = ENTITIES({type, "t.Action", "", 0}, {NULL, "t.Good", "p", 0},
+				     {type, "t.Deed", "p", 0}),
+		.minor = 2,
+	};
+	static const char *const paths[] = {"/t.Action/In", "/t.Action/Out", "/t.Action/Both",
+					    "/t.Deed/One"};
+	struct api *api;
+	struct buf reasons;
+
+	(void)state;
+	buf_init(&reasons, 4096);
+	assert_int_equal(build(&spec, &reasons, &api, NULL), ST_OK);
+	assert_true(api->has_actions);
+	for (size_t i = 0; i < COUNT_OF(paths); i++) {
+		const struct api_method *method = api_find(api, span_from_str(paths[i]));
+
+		UNIT_ROW(paths[i], method && method->service->kind == ENTITY_ACTION);
+		UNIT_ROW(paths[i], method->key_field_count == 0);
+	}
+	assert_int_equal(api_find(api, SPAN_LIT("/t.Good/Do"))->service->kind,
+			 ENTITY_EVENT_SOURCED);
+	api_unref(api);
+	spec.entities = ENTITIES({type, "t.Action", "", 0}, {type, "t.Action", "", 0});
+	assert_int_equal(build(&spec, &reasons, &api, NULL), ST_INVALID_ARGUMENT);
+	UNIT_ROW_SPAN("twice", buf_span(&reasons), "Service [t.Action] is declared more than once");
+	buf_fini(&reasons);
 }
 
 static void methods_are_found_by_path(void **state)
@@ -440,6 +480,7 @@ int main(void)
 		cmocka_unit_test(every_finding_is_named),
 		cmocka_unit_test(malformed_bytes_are_refused),
 		cmocka_unit_test(versions_select_the_generation),
+		cmocka_unit_test(actions_are_taken_as_they_are),
 		cmocka_unit_test(methods_are_found_by_path),
 		cmocka_unit_test(keys_come_from_the_wire),
 	};
