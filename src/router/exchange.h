@@ -19,6 +19,10 @@ struct exchange;
 struct grpc_status;
 struct metadata;
 
+/* A handler that sends many messages stops above so many unsent bytes until on_drained, which a
+ * front owes to everybody who was above. The mark of HTTP/2 streams (src/h2). */
+#define EXCHANGE_UNSENT_HIGH ((size_t)64 * 1024)
+
 /* How the router talks to the client; implemented by the fronts. */
 struct exchange_front_ops {
 	/* Asks for the next request message: one on_message or on_half_close follows. */

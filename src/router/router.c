@@ -16,7 +16,9 @@
 #include "src/entity/entity_table.h"
 #include "src/grpc/grpc_call.h"
 #include "src/grpc/grpc_codec.h"
+#include "src/router/action.h"
 #include "src/router/exchange.h"
+#include "src/router/reply.h"
 #include "src/router/router_metrics.h"
 #include "src/runtime/loop.h"
 #include "src/userfn/api.h"
@@ -30,12 +32,6 @@
  * messages has no effect. An error on the way, or the client's leaving, ends the call from any
  * state. Side effects and forwards are not executed yet: a forward is refused, effects are reported
  * to the function and counted. */
-
-#define TYPE_URL_PREFIX "type.googleapis.com/"
-
-/* Response headers from the metadata of a reply; as much as a header list may hold (ruling R5). */
-#define REPLY_METADATA_BYTES_MAX ((size_t)32 * 1024)
-#define HEADER_NAME_MAX 128
 
 /* Call objects kept for reuse, with their message buffers. */
 #define ROUTER_CALLS_KEPT 256
@@ -69,6 +65,7 @@ struct router {
 	struct userfn *userfn;
 	struct entity_table *entities;
 	struct router_metrics metrics;
+	struct actions *actions;
 	struct list calls;
 	struct list spare; /* router_call, to be used again */
 	size_t call_count;
@@ -159,138 +156,17 @@ static void call_fail_error(struct router_call *call, const struct error *err)
 
 /* ---- replies -------------------------------------------------------------------------------- */
 
-/* Spec: D-40; the bytes are sent all the same. */
-static void check_type(struct router_call *call, struct span type_url)
-{
-	const struct method *method = call->exchange->method->schema;
-	struct span prefix = SPAN_LIT(TYPE_URL_PREFIX);
-	char text[ERROR_MESSAGE_MAX];
-	int n;
-
-	if (span_starts_with(type_url, prefix) &&
-	    span_eq(span_skip(type_url, prefix.len), method->output->full_name))
-		return;
-	n = snprintf(text, sizeof(text),
-		     "Warning: %.*s: Expected reply type_url to be [" TYPE_URL_PREFIX
-		     "%.*s] but was [%.*s].",
-		     SPAN_FMT(method->full_name), SPAN_FMT(method->output->full_name),
-		     SPAN_FMT(span_head(type_url, 200)));
-	if (n > 0)
-		userfn_report(call->router->userfn, span_from_str(text));
-}
-
-/* Lower case and a legal header name, or false. */
-static bool header_name(struct span key, char name[HEADER_NAME_MAX])
-{
-	if (key.len == 0 || key.len > HEADER_NAME_MAX)
-		return false;
-	for (size_t i = 0; i < key.len; i++) {
-		char c = (char)key.data[i];
-
-		if (c >= 'A' && c <= 'Z')
-			c = (char)(c + ('a' - 'A'));
-		if (!(c >= 'a' && c <= 'z') && !(c >= '0' && c <= '9') && c != '-' && c != '_' &&
-		    c != '.')
-			return false;
-		name[i] = c;
-	}
-	return true;
-}
-
-static bool is_header_text(struct span value)
-{
-	for (size_t i = 0; i < value.len; i++) {
-		if (value.data[i] < 0x20 || value.data[i] > 0x7E)
-			return false;
-	}
-	return true;
-}
-
-/* One cloudstate.MetadataEntry: 1 key, 2 string_value, 3 bytes_value. What cannot be a header or
- * belongs to the transport is left out. Spec: S-42; bytes become binary headers, which the
- * reference leaves out. */
-static enum status add_entry(struct span bytes, struct arena *arena, struct metadata *headers)
-{
-	struct wire_reader reader;
-	struct wire_field field;
-	struct wire_field value = {0};
-	struct span key = SPAN_EMPTY;
-	char name[HEADER_NAME_MAX];
-
-	wire_reader_init(&reader, bytes);
-	while (wire_next(&reader, &field)) {
-		if (field.type == WIRE_BYTES && field.number == 1)
-			key = field.bytes;
-		else if (field.type == WIRE_BYTES && (field.number == 2 || field.number == 3))
-			value = field;
-	}
-	if (reader.is_bad || !header_name(key, name))
-		return ST_OK;
-	key = span_make(name, key.len);
-	if (grpc_is_reserved_key(key) || grpc_is_binary_key(key) != (value.number == 3))
-		return ST_OK;
-	if (value.number != 3 && !is_header_text(value.bytes))
-		return ST_OK;
-	return metadata_add(headers, arena, key, value.bytes);
-}
-
-static void set_headers(struct router_call *call, struct span bytes)
-{
-	struct metadata headers = {0};
-	struct wire_reader reader;
-	struct wire_field field;
-	struct arena arena;
-
-	if (bytes.len == 0)
-		return;
-	arena_init(&arena, REPLY_METADATA_BYTES_MAX);
-	wire_reader_init(&reader, bytes);
-	while (wire_next(&reader, &field)) {
-		if (field.number == 1 && field.type == WIRE_BYTES &&
-		    add_entry(field.bytes, &arena, &headers) != ST_OK)
-			break; /* what does not fit is left out */
-	}
-	if (headers.count)
-		call->exchange->front->set_headers(call->exchange, &headers);
-	arena_fini(&arena);
-}
-
 static void reply_payload(struct router_call *call, const struct entity_reply *reply)
 {
 	struct grpc_status status = {.code = ST_OK};
 
-	check_type(call, reply->type_url);
-	set_headers(call, reply->metadata);
+	(void)reply_check_type(call->router->userfn, call->exchange->method->schema,
+			       reply->type_url);
+	reply_set_headers(call->exchange, reply->metadata);
 	status.code = call->exchange->front->send(call->exchange, reply->payload);
 	if (status.code != ST_OK)
 		status.message = SPAN_LIT("the reply cannot be sent");
 	call_finish(call, &status);
-}
-
-/* A google.rpc.Status with a google.rpc.RetryInfo, for callers who met a limit. */
-static bool put_retry_info(struct buf *out, const struct entity_reply *reply)
-{
-	struct wire_writer w;
-	struct wire_nest any;
-	struct wire_nest value;
-	struct wire_nest delay;
-	bool is_ok;
-
-	wire_writer_init(&w, out);
-	wire_put_uint_field(&w, 1, reply->code);
-	wire_put_bytes_field(&w, 2, reply->message);
-	any = wire_begin(&w, 3);
-	wire_put_bytes_field(&w, 1, SPAN_LIT(TYPE_URL_PREFIX "google.rpc.RetryInfo"));
-	value = wire_begin(&w, 2);
-	delay = wire_begin(&w, 1);
-	wire_put_uint_field(&w, 1, reply->retry_after_ms / 1000);
-	wire_put_uint_field(&w, 2, reply->retry_after_ms % 1000 * NS_PER_MS);
-	wire_end(&w, delay);
-	wire_end(&w, value);
-	wire_end(&w, any);
-	is_ok = wire_finish(&w);
-	wire_writer_fini(&w);
-	return is_ok;
 }
 
 static void reply_failure(struct router_call *call, const struct entity_reply *reply)
@@ -303,22 +179,11 @@ static void reply_failure(struct router_call *call, const struct entity_reply *r
 	struct buf details;
 
 	buf_init(&details, ROUTER_DETAILS_BYTES_MAX);
-	if (reply->retry_after_ms && put_retry_info(&details, reply))
+	if (reply->retry_after_ms &&
+	    reply_put_retry_info(&details, reply->code, reply->message, reply->retry_after_ms))
 		status.details = buf_span(&details);
 	call_finish(call, &status);
 	buf_fini(&details);
-}
-
-static void drop_effects(struct router_call *call, size_t count)
-{
-	char text[256];
-
-	router_metrics_effects(&call->router->metrics, count);
-	(void)snprintf(text, sizeof(text),
-		       "%.*s: %zu side effects were not executed: this gateway does not support "
-		       "them",
-		       SPAN_FMT(span_head(call->exchange->method->schema->full_name, 128)), count);
-	userfn_report(call->router->userfn, span_from_str(text));
 }
 
 static void on_reply(void *data, const struct entity_reply *reply)
@@ -327,7 +192,9 @@ static void on_reply(void *data, const struct entity_reply *reply)
 
 	call->ticket = NULL;
 	if (reply->effect_count)
-		drop_effects(call, reply->effect_count);
+		reply_drop_effects(call->router->userfn, call->exchange->method->schema,
+				   reply->effect_count);
+	router_metrics_effects(&call->router->metrics, reply->effect_count);
 	switch (reply->action) {
 	case ENTITY_REPLY:
 		reply_payload(call, reply);
@@ -416,8 +283,13 @@ static void on_refuse(void *data)
 void router_accept(struct router *router, struct exchange *exchange)
 {
 	const struct method *method = exchange->method->schema;
-	struct router_call *call = call_new(router, exchange);
+	struct router_call *call;
 
+	if (exchange->method->service->kind == ENTITY_ACTION) {
+		actions_accept(router->actions, exchange);
+		return;
+	}
+	call = call_new(router, exchange);
 	exchange->handler = &handler_ops;
 	exchange->handler_data = call;
 	if (method->client_streaming || method->server_streaming) {
@@ -432,7 +304,7 @@ void router_accept(struct router *router, struct exchange *exchange)
 /* ---- the whole ------------------------------------------------------------------------------ */
 
 struct router *router_new(struct loop *loop, struct userfn *userfn, struct entity_table *entities,
-			  struct metrics *metrics)
+			  struct metrics *metrics, const struct action_limits *limits)
 {
 	struct router *router = mem_new(struct router);
 
@@ -440,6 +312,7 @@ struct router *router_new(struct loop *loop, struct userfn *userfn, struct entit
 	router->userfn = userfn;
 	router->entities = entities;
 	router_metrics_init(&router->metrics, metrics);
+	router->actions = actions_new(loop, userfn, &router->metrics, limits);
 	list_init(&router->calls);
 	list_init(&router->spare);
 	buf_init(&router->key, ROUTER_KEY_BYTES_MAX);
@@ -448,7 +321,7 @@ struct router *router_new(struct loop *loop, struct userfn *userfn, struct entit
 
 size_t router_active(const struct router *router)
 {
-	return router->call_count;
+	return router->call_count + actions_active(router->actions);
 }
 
 void router_free(struct router *router)
@@ -457,6 +330,7 @@ void router_free(struct router *router)
 
 	if (!router)
 		return;
+	actions_free(router->actions);
 	while ((node = list_pop_front(&router->calls))) {
 		struct router_call *call = list_entry(node, struct router_call, node);
 

@@ -3,8 +3,9 @@
 
 #include <stddef.h>
 
-/* Takes an exchange to the entity it is for and its reply back. Spec:
- * cloudstate-protocol 2.4-2.7, 5. */
+/* Takes an exchange to the entity or action it is for and its reply back. Spec:
+ * cloudstate-protocol 2.4-2.7, 5, 6.1. */
+struct action_limits;
 struct entity_table;
 struct exchange;
 struct loop;
@@ -12,8 +13,9 @@ struct metrics;
 struct router;
 struct userfn;
 
+/* limits of action.h; NULL: the defaults. */
 struct router *router_new(struct loop *loop, struct userfn *userfn, struct entity_table *entities,
-			  struct metrics *metrics);
+			  struct metrics *metrics, const struct action_limits *limits);
 
 /* Takes over the call; never calls the front back from inside. */
 void router_accept(struct router *router, struct exchange *exchange);

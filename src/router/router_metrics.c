@@ -29,6 +29,15 @@ void router_metrics_init(struct router_metrics *m, struct metrics *metrics)
 		return;
 	m->active = metrics_series(metrics, METRIC_REQUESTS_ACTIVE, NULL, 0);
 	m->effects = metrics_series(metrics, METRIC_EFFECTS_DROPPED, NULL, 0);
+	m->action_calls = metrics_series(metrics, METRIC_ACTION_CALLS_ACTIVE, NULL, 0);
+	m->action_refused = metrics_series(metrics, METRIC_ACTION_CALLS_REFUSED, NULL, 0);
+	for (unsigned i = 0; i < ROUTER_DIRECTIONS; i++) {
+		struct metrics_label label = {"direction", i == ROUTER_REQUEST ? SPAN_LIT("request")
+									       : SPAN_LIT("reply")};
+
+		m->action_messages[i] = metrics_series(metrics, METRIC_ACTION_MESSAGES, &label, 1);
+		m->action_holds[i] = metrics_series(metrics, METRIC_ACTION_HOLDS, &label, 1);
+	}
 }
 
 void router_metrics_fini(struct router_metrics *m)
@@ -113,4 +122,28 @@ void router_metrics_effects(struct router_metrics *m, size_t count)
 {
 	if (m->effects)
 		metrics_add(m->effects, count);
+}
+
+void router_metrics_action_calls(struct router_metrics *m, size_t count)
+{
+	if (m->action_calls)
+		metrics_set(m->action_calls, (int64_t)count);
+}
+
+void router_metrics_action_refused(struct router_metrics *m)
+{
+	if (m->action_refused)
+		metrics_add(m->action_refused, 1);
+}
+
+void router_metrics_action_message(struct router_metrics *m, enum router_direction direction)
+{
+	if (m->action_messages[direction])
+		metrics_add(m->action_messages[direction], 1);
+}
+
+void router_metrics_action_hold(struct router_metrics *m, enum router_direction direction)
+{
+	if (m->action_holds[direction])
+		metrics_add(m->action_holds[direction], 1);
 }

@@ -14,11 +14,17 @@ struct metrics;
 struct metrics_series;
 struct router_method;
 
+enum router_direction { ROUTER_REQUEST, ROUTER_REPLY, ROUTER_DIRECTIONS };
+
 struct router_metrics {
 	struct metrics *metrics; /* borrowed; NULL: nothing is counted */
 	struct map methods;	 /* struct router_method by path */
 	struct metrics_series *active;
 	struct metrics_series *effects;
+	struct metrics_series *action_calls;
+	struct metrics_series *action_refused;
+	struct metrics_series *action_messages[ROUTER_DIRECTIONS];
+	struct metrics_series *action_holds[ROUTER_DIRECTIONS];
 	size_t active_count;
 };
 
@@ -32,5 +38,11 @@ void router_metrics_end(struct router_metrics *m, struct router_method *method,
 
 /* Side effects that were not executed. */
 void router_metrics_effects(struct router_metrics *m, size_t count);
+
+/* Actions: calls in progress now; one refused; a message passed on; a wait for the other side. */
+void router_metrics_action_calls(struct router_metrics *m, size_t count);
+void router_metrics_action_refused(struct router_metrics *m);
+void router_metrics_action_message(struct router_metrics *m, enum router_direction direction);
+void router_metrics_action_hold(struct router_metrics *m, enum router_direction direction);
 
 #endif

@@ -18,6 +18,7 @@
 #include "src/base/metrics.h"
 #include "src/config/config.h"
 #include "src/entity/entity_table.h"
+#include "src/router/action.h"
 #include "src/router/router.h"
 #include "src/runtime/address.h"
 #include "src/runtime/loop.h"
@@ -180,6 +181,7 @@ static enum status server_open_userfn(struct server *server, struct error *err)
 		.max_waiting = config->function_max_waiting,
 		.max_message_bytes = config->function_max_message_bytes,
 		.keepalive_idle_ms = config->function_keepalive_idle_ms,
+		.max_action_calls = config->action_max_calls,
 		.metrics = server->metrics,
 	};
 
@@ -210,8 +212,16 @@ static void server_open_entities(struct server *server)
 	limits.crash_backoff_max_ms = config->entity_crash_backoff_max_ms;
 	server->entities = entity_table_new(server->loop, server->userfn, server->journal,
 					    server->metrics, &limits);
-	server->router =
-		router_new(server->loop, server->userfn, server->entities, server->metrics);
+}
+
+static void server_open_router(struct server *server)
+{
+	struct action_limits limits = action_limits_default();
+
+	limits.calls_max = server->config->action_max_calls;
+	limits.message_bytes_max = server->config->function_max_message_bytes;
+	server->router = router_new(server->loop, server->userfn, server->entities, server->metrics,
+				    &limits);
 }
 
 static enum status server_open_front(struct server *server, struct error *err)
@@ -245,6 +255,7 @@ static enum status server_open_all(struct server *server, struct error *err)
 	if (status != ST_OK)
 		return status;
 	server_open_entities(server);
+	server_open_router(server);
 	status = server_open_front(server, err);
 	if (status != ST_OK)
 		return status;

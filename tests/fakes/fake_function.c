@@ -338,8 +338,14 @@ static void on_request(void *data, struct h2_stream *stream, const struct h2_hea
 {
 	struct fake_session *session = data;
 	struct span path = h2_headers_get(headers, ":path");
-	struct fake_stream *s = mem_new(struct fake_stream);
+	struct fake_stream *s;
 
+	if (session->f->on_action &&
+	    span_starts_with(path, SPAN_LIT("/cloudstate.action.ActionProtocol/"))) {
+		session->f->on_action(session->f->action_data, stream, headers);
+		return;
+	}
+	s = mem_new(struct fake_stream);
 	s->f = session->f;
 	while (span_find(path, '/') < path.len)
 		path = span_skip(path, span_find(path, '/') + 1);

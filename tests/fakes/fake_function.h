@@ -25,6 +25,8 @@
  *   many...       1001 events         snap...       a snapshot with every second event
  *   stubborn...   never finishes its half of the stream
  */
+struct h2_headers;
+struct h2_stream;
 struct loop;
 struct fake_stream;
 
@@ -36,6 +38,10 @@ struct fake_function {
 	struct list streams; /* struct fake_stream, open ones */
 	struct buf spec;     /* what discover answers */
 	enum status discover_code;
+
+	/* Takes calls of actions, if set; else they are taken for commands. */
+	void (*on_action)(void *data, struct h2_stream *stream, const struct h2_headers *headers);
+	void *action_data;
 
 	unsigned discovers;
 	struct buf proxy_info; /* of the last discover */

@@ -234,7 +234,7 @@ static int set_up(void **state)
 	wait_until(f, is_ready, f);
 	f->table = entity_table_new(f->loop, f->userfn, fake_journal_base(f->journal), f->metrics,
 				    &limits);
-	f->router = router_new(f->loop, f->userfn, f->table, f->metrics);
+	f->router = router_new(f->loop, f->userfn, f->table, f->metrics, NULL);
 	*state = f;
 	return 0;
 }

@@ -1,0 +1,152 @@
+#include "src/router/reply.h"
+
+#include <stdio.h>
+
+#include "proto/schema.h"
+#include "proto/wire.h"
+#include "src/base/arena.h"
+#include "src/base/buf.h"
+#include "src/base/clock.h"
+#include "src/base/error.h"
+#include "src/grpc/grpc_codec.h"
+#include "src/grpc/metadata.h"
+#include "src/router/exchange.h"
+#include "src/userfn/userfn.h"
+
+#define TYPE_URL_PREFIX "type.googleapis.com/"
+
+/* Response headers from the metadata of a reply; as much as a header list may hold (ruling R5). */
+#define REPLY_METADATA_BYTES_MAX ((size_t)32 * 1024)
+#define HEADER_NAME_MAX 128
+
+bool reply_check_type(struct userfn *userfn, const struct method *method, struct span type_url)
+{
+	struct span prefix = SPAN_LIT(TYPE_URL_PREFIX);
+	char text[ERROR_MESSAGE_MAX];
+	int n;
+
+	if (span_starts_with(type_url, prefix) &&
+	    span_eq(span_skip(type_url, prefix.len), method->output->full_name))
+		return true;
+	n = snprintf(text, sizeof(text),
+		     "Warning: %.*s: Expected reply type_url to be [" TYPE_URL_PREFIX
+		     "%.*s] but was [%.*s].",
+		     SPAN_FMT(method->full_name), SPAN_FMT(method->output->full_name),
+		     SPAN_FMT(span_head(type_url, 200)));
+	if (n > 0)
+		userfn_report(userfn, span_from_str(text));
+	return false;
+}
+
+/* Lower case and a legal header name, or false. */
+static bool header_name(struct span key, char name[HEADER_NAME_MAX])
+{
+	if (key.len == 0 || key.len > HEADER_NAME_MAX)
+		return false;
+	for (size_t i = 0; i < key.len; i++) {
+		char c = (char)key.data[i];
+
+		if (c >= 'A' && c <= 'Z')
+			c = (char)(c + ('a' - 'A'));
+		if (!(c >= 'a' && c <= 'z') && !(c >= '0' && c <= '9') && c != '-' && c != '_' &&
+		    c != '.')
+			return false;
+		name[i] = c;
+	}
+	return true;
+}
+
+static bool is_header_text(struct span value)
+{
+	for (size_t i = 0; i < value.len; i++) {
+		if (value.data[i] < 0x20 || value.data[i] > 0x7E)
+			return false;
+	}
+	return true;
+}
+
+/* One cloudstate.MetadataEntry: 1 key, 2 string_value, 3 bytes_value. What cannot be a header or
+ * belongs to the transport is left out. Spec: S-42; bytes become binary headers, which the
+ * reference leaves out. */
+static enum status add_entry(struct span bytes, struct arena *arena, struct metadata *headers)
+{
+	struct wire_reader reader;
+	struct wire_field field;
+	struct wire_field value = {0};
+	struct span key = SPAN_EMPTY;
+	char name[HEADER_NAME_MAX];
+
+	wire_reader_init(&reader, bytes);
+	while (wire_next(&reader, &field)) {
+		if (field.type == WIRE_BYTES && field.number == 1)
+			key = field.bytes;
+		else if (field.type == WIRE_BYTES && (field.number == 2 || field.number == 3))
+			value = field;
+	}
+	if (reader.is_bad || !header_name(key, name))
+		return ST_OK;
+	key = span_make(name, key.len);
+	if (grpc_is_reserved_key(key) || grpc_is_binary_key(key) != (value.number == 3))
+		return ST_OK;
+	if (value.number != 3 && !is_header_text(value.bytes))
+		return ST_OK;
+	return metadata_add(headers, arena, key, value.bytes);
+}
+
+void reply_set_headers(struct exchange *exchange, struct span bytes)
+{
+	struct metadata headers = {0};
+	struct wire_reader reader;
+	struct wire_field field;
+	struct arena arena;
+
+	if (bytes.len == 0)
+		return;
+	arena_init(&arena, REPLY_METADATA_BYTES_MAX);
+	wire_reader_init(&reader, bytes);
+	while (wire_next(&reader, &field)) {
+		if (field.number == 1 && field.type == WIRE_BYTES &&
+		    add_entry(field.bytes, &arena, &headers) != ST_OK)
+			break; /* what does not fit is left out */
+	}
+	if (headers.count)
+		exchange->front->set_headers(exchange, &headers);
+	arena_fini(&arena);
+}
+
+bool reply_put_retry_info(struct buf *out, enum status code, struct span message,
+			  uint64_t retry_after_ms)
+{
+	struct wire_writer w;
+	struct wire_nest any;
+	struct wire_nest value;
+	struct wire_nest delay;
+	bool is_ok;
+
+	wire_writer_init(&w, out);
+	wire_put_uint_field(&w, 1, code);
+	wire_put_bytes_field(&w, 2, message);
+	any = wire_begin(&w, 3);
+	wire_put_bytes_field(&w, 1, SPAN_LIT(TYPE_URL_PREFIX "google.rpc.RetryInfo"));
+	value = wire_begin(&w, 2);
+	delay = wire_begin(&w, 1);
+	wire_put_uint_field(&w, 1, retry_after_ms / 1000);
+	wire_put_uint_field(&w, 2, retry_after_ms % 1000 * NS_PER_MS);
+	wire_end(&w, delay);
+	wire_end(&w, value);
+	wire_end(&w, any);
+	is_ok = wire_finish(&w);
+	wire_writer_fini(&w);
+	return is_ok;
+}
+
+void reply_drop_effects(struct userfn *userfn, const struct method *method, size_t count)
+{
+	char text[256];
+
+	(void)snprintf(text, sizeof(text),
+		       "%.*s: %zu side effects were not executed: this gateway does not support "
+		       "them",
+		       SPAN_FMT(span_head(method->full_name, 128)), count);
+	userfn_report(userfn, span_from_str(text));
+}

@@ -1,0 +1,33 @@
+#ifndef HEADGATE_SRC_ROUTER_REPLY_H
+#define HEADGATE_SRC_ROUTER_REPLY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "src/base/span.h"
+#include "src/base/status.h"
+
+/* What answers of entities and actions have in common on their way to the client. Internal to
+ * src/router. */
+struct buf;
+struct exchange;
+struct method;
+struct userfn;
+
+/* Whether the type URL is that of the method's output; if not, the function is told. The bytes are
+ * sent all the same. Spec: D-40. */
+bool reply_check_type(struct userfn *userfn, const struct method *method, struct span type_url);
+
+/* Turns a serialized cloudstate.Metadata into leading headers; what cannot be a header or belongs
+ * to the transport is left out. Before the first message only. Spec: S-42. */
+void reply_set_headers(struct exchange *exchange, struct span metadata);
+
+/* Tells the function that its side effects were not executed. */
+void reply_drop_effects(struct userfn *userfn, const struct method *method, size_t count);
+
+/* A google.rpc.Status with a google.rpc.RetryInfo, for callers who met a limit. False: no room. */
+bool reply_put_retry_info(struct buf *out, enum status code, struct span message,
+			  uint64_t retry_after_ms);
+
+#endif
