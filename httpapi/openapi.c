@@ -4,6 +4,7 @@
 
 #include "httpapi/openapi_internal.h"
 #include "httpapi/route_table.h"
+#include "src/base/text.h"
 
 /* Names, comments and shapes of what OPENAPI_ITEMS_MAX allows. */
 #define OPENAPI_ARENA_BYTES_MAX ((size_t)256 * 1024 * 1024)
@@ -32,7 +33,13 @@ void openapi_set_text(json_t *object, const char *key, struct span text)
 
 struct span openapi_name(const struct openapi *o, const struct field *field)
 {
-	return o->params->options->preserve_proto_field_names ? field->name : field->json_name;
+	struct span name = field->json_name;
+
+	/* A json_name may be any text; what cannot be a key is not a name for people either. */
+	if (o->params->options->preserve_proto_field_names || !text_is_utf8(name) ||
+	    span_find(name, '\0') < name.len)
+		return field->name;
+	return name;
 }
 
 static bool openapi_shows(const struct openapi *o, const struct route *route)

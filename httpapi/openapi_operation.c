@@ -40,8 +40,9 @@ static void slot_describe(struct openapi *o, const struct openapi_slot *slot, js
 	if (buf_len(&text) && (slot->pattern.len || slot->is_rest))
 		(void)buf_append_str(&text, "\n\n");
 	if (slot->pattern.len)
-		(void)buf_printf(&text, "A part of `%.*s`, which is `%.*s`. ",
-				 SPAN_FMT(variable->text), SPAN_FMT(slot->pattern));
+		(void)buf_printf(&text, "A part of `%.*s`, which is `%.*s`.%s",
+				 SPAN_FMT(variable->text), SPAN_FMT(slot->pattern),
+				 slot->is_rest ? " " : "");
 	if (slot->is_rest)
 		(void)buf_append_str(&text, "May have any number of segments, with slashes between "
 					    "them.");
