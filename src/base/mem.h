@@ -24,8 +24,14 @@ void *mem_resize_array(void *p, size_t count, size_t size_bytes) __attribute__((
 char *mem_strndup(const void *text, size_t n) __attribute__((malloc, returns_nonnull));
 char *mem_strdup(const char *text) __attribute__((malloc, returns_nonnull));
 
-/* NULL is a no-op. */
+/* Memory as malloc gives it: not zeroed, NULL when there is none. For allocators of libraries. */
+void *mem_take(size_t size_bytes) __attribute__((malloc));
+
+/* Takes what any of these functions, or malloc, gave. NULL is a no-op. */
 void mem_free(void *p);
+
+/* Bytes that were freed and that this thread keeps for the next call; at most 1 MiB. */
+size_t mem_kept_bytes(void);
 
 /* Recovers the struct around an embedded member. */
 #define container_of(ptr, type, member) ((type *)(void *)(((char *)(ptr)) - offsetof(type, member)))

@@ -395,17 +395,43 @@ static void submit_settings(nghttp2_session *ng, const struct h2_session *sessio
 		       ng, NGHTTP2_FLAG_NONE, 0, (int32_t)limits->connection_window_bytes) != 0);
 }
 
+static void *on_malloc(size_t size, void *user_data)
+{
+	(void)user_data;
+	return mem_take(size);
+}
+
+static void on_free(void *p, void *user_data)
+{
+	(void)user_data;
+	mem_free(p);
+}
+
+static void *on_calloc(size_t count, size_t size, void *user_data)
+{
+	(void)user_data;
+	return mem_zalloc_array(count, size);
+}
+
+static void *on_realloc(void *p, size_t size, void *user_data)
+{
+	(void)user_data;
+	return mem_resize_array(p, size, 1);
+}
+
 nghttp2_session *h2_callbacks_new_session(struct h2_session *session)
 {
 	nghttp2_option *option = new_option(&session->limits);
 	nghttp2_session_callbacks *callbacks = new_callbacks();
+	/* The library's objects of a stream come and go with ours. */
+	nghttp2_mem memory = {NULL, on_malloc, on_free, on_calloc, on_realloc};
 	nghttp2_session *ng = NULL;
 	int rc;
 
 	if (session->is_server)
-		rc = nghttp2_session_server_new2(&ng, callbacks, session, option);
+		rc = nghttp2_session_server_new3(&ng, callbacks, session, option, &memory);
 	else
-		rc = nghttp2_session_client_new2(&ng, callbacks, session, option);
+		rc = nghttp2_session_client_new3(&ng, callbacks, session, option, &memory);
 	BUG_ON(rc != 0); /* out of memory */
 	nghttp2_option_del(option);
 	nghttp2_session_callbacks_del(callbacks);

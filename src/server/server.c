@@ -111,7 +111,7 @@ static void server_on_tick(void *data)
 	metrics_observe_ns(metrics_series(server->metrics, METRIC_LOOP_LONGEST_SECONDS, NULL, 0),
 			   loop_take_longest_turn_ns(server->loop));
 	server_set_gauge(server, METRIC_MEMORY_ALLOCATED,
-			 (int64_t)(memory.uordblks + memory.hblkhd));
+			 (int64_t)(memory.uordblks + memory.hblkhd - mem_kept_bytes()));
 	server_set_gauge(server, METRIC_COMMANDS_QUEUED,
 			 (int64_t)entity_table_queued(server->entities));
 	server_set_gauge(server, METRIC_FUNCTION_STREAMS_WAITING,
