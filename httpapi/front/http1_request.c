@@ -98,6 +98,17 @@ void http1_request_break(struct http1_request *request, enum status why)
 		handler->on_gone(request->base.handler_data, why);
 }
 
+/* The library keeps every query parameter in the connection's pool and stops answering when they do
+ * not fit (0.9.75: some 240 parameters). Nobody asks it for them, so it finds the query empty: the
+ * target it shows is its own read buffer. */
+static void http1_request_hide_query(const char *target)
+{
+	char *query = strchr(target, '?');
+
+	if (query)
+		query[1] = '\0';
+}
+
 void *http1_request_on_target(void *data, const char *target, struct MHD_Connection *connection)
 {
 	struct http1 *http1 = OBJ_CAST(struct http1, HTTP1_MAGIC, data);
@@ -112,6 +123,7 @@ void *http1_request_on_target(void *data, const char *target, struct MHD_Connect
 	http1_request_free(request->conn->request);
 	request->conn->request = request;
 	request->target = mem_strdup(target); /* the library bounds it by its pool */
+	http1_request_hide_query(target);
 	if (request->conn->has_served)
 		timer_start_in(&request->conn->deadline, http1->params.head_timeout_ms);
 	http1->active++;
