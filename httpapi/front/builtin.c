@@ -5,6 +5,7 @@
 #include "httpapi/front/http_reply.h"
 #include "httpapi/front/http_request.h"
 #include "httpapi/front/openapi_page.h"
+#include "httpapi/route_table.h"
 #include "src/base/buf.h"
 #include "src/base/metrics.h"
 #include "src/base/text.h"
@@ -122,8 +123,11 @@ struct builtin_page {
 static bool builtin_find(struct front *front, const struct builtin_page *pages,
 			 struct http_request *request, const struct http_head *head)
 {
-	struct span path = span_head(head->target, span_find(head->target, '?'));
+	struct span path;
+	struct span query;
 
+	if (!route_target_split(head->target, &path, &query))
+		return false;
 	for (; pages->path; pages++) {
 		if (!span_eq_str(path, pages->path))
 			continue;

@@ -46,12 +46,21 @@ void front_call_begin(struct front *front, struct front_call *call,
 	call->cut = cut;
 	list_push_back(&front->calls, &call->node);
 	front->call_count++;
+	call->is_running = true;
+	front->running_count++;
+}
+
+void front_call_answered(struct front_call *call)
+{
+	call->front->running_count -= call->is_running;
+	call->is_running = false;
 }
 
 void front_call_end(struct front_call *call)
 {
 	struct front *front = call->front;
 
+	front_call_answered(call);
 	list_remove(&call->node);
 	front->call_count--;
 	front_check_drained(front);
@@ -72,6 +81,9 @@ static struct h2_limits front_h2_limits(const struct config *config)
 	limits.keepalive_timeout_ms = config->http2_keepalive_timeout_ms;
 	limits.settings_timeout_ms = config->http_head_timeout_ms;
 	limits.idle_timeout_ms = config->http2_idle_timeout_ms;
+	limits.take_timeout_ms = config->http_idle_timeout_ms;
+	limits.max_unsent_bytes = FRONT_REPLY_BYTES_MAX;
+	limits.max_unsent_total_bytes = FRONT_REPLY_BYTES_MAX;
 	return limits;
 }
 
@@ -91,7 +103,10 @@ static void front_listener_params(struct front *front, http_serve_fn serve,
 			  .head_timeout_ms = config->http_head_timeout_ms,
 			  .body_timeout_ms = config->http_body_timeout_ms,
 			  .idle_timeout_ms = config->http_idle_timeout_ms},
-		.http2 = {.serve = serve, .data = front, .limits = front_h2_limits(config)},
+		.http2 = {.serve = serve,
+			  .data = front,
+			  .body_timeout_ms = config->http_body_timeout_ms,
+			  .limits = front_h2_limits(config)},
 	};
 }
 

@@ -24,6 +24,10 @@ struct metadata;
 struct routes;
 struct status_map;
 
+/* JSON of the largest message from the function (12 MiB) with every default printed; over HTTP/2
+ * one reply may fill what its connection may hold unsent. */
+#define FRONT_REPLY_BYTES_MAX ((size_t)64 * 1024 * 1024)
+
 /* Why a request never reached a method: labels of headgate_requests_refused_total. */
 enum front_refusal {
 	FRONT_REFUSED_NOT_FOUND,
@@ -51,6 +55,7 @@ struct front {
 	struct metrics_series *refused[FRONT_REFUSAL_COUNT_];
 	struct list calls;	/* grpc_exchange and json_exchange objects, to be cut at the end */
 	size_t call_count;	/* exchanges and, for gRPC, answers on their way */
+	size_t running_count;	/* of them, those without an answer: http.max_requests */
 	struct list json_spare; /* finished json_exchange objects, to be used again */
 	size_t json_spare_count;
 	bool is_draining;
@@ -66,11 +71,15 @@ struct front {
 struct front_call {
 	struct list node;
 	struct front *front;
+	bool is_running;
 	void (*cut)(struct front_call *call); /* front_close: on_cancelled, then free */
 };
 
 void front_call_begin(struct front *front, struct front_call *call,
 		      void (*cut)(struct front_call *call));
+
+/* It is answered. A client that does not take its answers must not use up the calls of others. */
+void front_call_answered(struct front_call *call);
 void front_call_end(struct front_call *call);
 
 /* A request is answered and gone: looks whether a drain is over. */

@@ -51,6 +51,7 @@ static void grpc_exchange_finish(struct exchange *exchange, const struct grpc_st
 	struct grpc_exchange *self = grpc_exchange_of(exchange);
 
 	self->is_over = true;
+	front_call_answered(&self->base);
 	grpc_server_finish(self->call, status);
 }
 
@@ -91,6 +92,7 @@ static void grpc_exchange_on_cancelled(void *data, enum status why)
 	if (self->is_over)
 		return;
 	self->is_over = true;
+	front_call_answered(&self->base);
 	self->exchange.handler->on_cancelled(&self->exchange, self->exchange.handler_data, why);
 }
 
@@ -189,7 +191,7 @@ void grpc_exchange_serve(void *data, struct h2_stream *stream, const struct h2_h
 		grpc_server_refuse(stream, ST_UNIMPLEMENTED, span_from_str(message));
 		return;
 	}
-	if (front->call_count >= front->params.config->http_max_requests) {
+	if (front->running_count >= front->params.config->http_max_requests) {
 		front_count_refused(front, FRONT_REFUSED_LIMIT);
 		grpc_server_refuse(stream, ST_RESOURCE_EXHAUSTED,
 				   SPAN_LIT("too many calls in progress"));

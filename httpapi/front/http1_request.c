@@ -59,6 +59,7 @@ static struct MHD_Response *http1_request_build(const struct http_response *resp
 static void http1_request_respond(struct http_request *base, const struct http_response *response)
 {
 	struct http1_request *request = container_of(base, struct http1_request, base);
+	const struct http1_params *params = &request->conn->http1->params;
 	bool is_close = request->must_close || request->conn->http1->is_draining;
 
 	BUG_ON(request->response != NULL);
@@ -66,8 +67,10 @@ static void http1_request_respond(struct http_request *base, const struct http_r
 	request->status = (unsigned)response->status;
 	request->is_wanted = false;
 	http1_request_wake(request);
-	if (request->state == HTTP1_BODY && request->conn->http1->params.body_timeout_ms)
-		timer_start_in(&request->conn->deadline, HTTP1_DRAIN_MS);
+	if (request->state == HTTP1_BODY)
+		timer_start_in(&request->conn->deadline, params->body_timeout_ms < HTTP1_DRAIN_MS
+								 ? params->body_timeout_ms
+								 : HTTP1_DRAIN_MS);
 	request->state = HTTP1_ANSWERED;
 }
 

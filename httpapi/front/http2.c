@@ -21,6 +21,9 @@
 #define HTTP2_DRAIN_BYTES_MAX ((size_t)16 * 1024 * 1024)
 #define HTTP2_DRAIN_MS 2000
 
+/* A reply that is sent if any is: an error that says why a larger one is not. */
+#define HTTP2_SMALL_BYTES ((size_t)4096)
+
 struct http2 {
 	struct loop *loop;
 	struct http2_params params;
@@ -44,7 +47,7 @@ struct http2_request {
 	struct http2 *http2;
 	struct h2_stream *stream;
 	struct loop_task pump;
-	struct timer drain;
+	struct timer wait; /* for the next piece of the body, or while it is dropped */
 	size_t dropped;
 	bool is_wanted;	  /* a read is unanswered */
 	bool has_ended;	  /* the client's half */
@@ -58,15 +61,36 @@ static void http2_request_read(struct http_request *base)
 
 	BUG_ON(request->is_wanted);
 	request->is_wanted = true;
+	if (!request->has_ended)
+		timer_start_in(&request->wait, request->http2->params.body_timeout_ms);
 	/* Usually nothing has come yet, and the data itself will call the pump. */
 	if (request->has_ended || h2_stream_peek(request->stream).len)
 		loop_task_schedule(request->http2->loop, &request->pump);
 }
 
-static void http2_request_on_drain_deadline(void *data)
+/* The client is silent in the middle of its body. */
+static void http2_request_time_out(struct http2_request *request)
+{
+	const struct http_handler_ops *handler = request->base.handler;
+
+	request->base.handler = NULL;
+	handler->on_gone(request->base.handler_data, ST_DEADLINE_EXCEEDED);
+	http_reply_error(&request->base,
+			 &(struct http_reply_error){
+				 .code = ST_DEADLINE_EXCEEDED,
+				 .http_status = 408,
+				 .message = SPAN_LIT("the request body does not come"),
+			 });
+}
+
+static void http2_request_on_wait_over(void *data)
 {
 	struct http2_request *request = data;
 
+	if (!request->is_draining) {
+		http2_request_time_out(request);
+		return;
+	}
 	request->is_draining = false;
 	h2_stream_end(request->stream); /* and a reset with NO_ERROR */
 }
@@ -74,7 +98,7 @@ static void http2_request_on_drain_deadline(void *data)
 static void http2_request_drain(struct http2_request *request)
 {
 	request->is_draining = true;
-	timer_start_in(&request->drain, HTTP2_DRAIN_MS);
+	timer_start_in(&request->wait, HTTP2_DRAIN_MS);
 	loop_task_schedule(request->http2->loop, &request->pump);
 }
 
@@ -87,8 +111,19 @@ static void http2_request_drop(struct http2_request *request)
 	if (!request->has_ended && request->dropped <= HTTP2_DRAIN_BYTES_MAX)
 		return;
 	request->is_draining = false;
-	timer_stop(&request->drain);
+	timer_stop(&request->wait);
 	h2_stream_end(request->stream);
+}
+
+/* More than the connection may hold unsent: because the reply is large or the client takes none. */
+static void http2_request_too_large(struct http2_request *request)
+{
+	http_reply_error(&request->base,
+			 &(struct http_reply_error){
+				 .code = ST_RESOURCE_EXHAUSTED,
+				 .message = SPAN_LIT("the reply is larger than what may wait on "
+						     "this connection"),
+			 });
 }
 
 static void http2_request_respond(struct http_request *base, const struct http_response *response)
@@ -100,7 +135,13 @@ static void http2_request_respond(struct http_request *base, const struct http_r
 	char length[24];
 	bool is_empty = request->is_head || response->body.len == 0;
 
+	if (!is_empty && response->body.len > HTTP2_SMALL_BYTES &&
+	    response->body.len > h2_stream_room(request->stream)) {
+		http2_request_too_large(request);
+		return;
+	}
 	request->is_wanted = false;
+	timer_stop(&request->wait);
 	loop_task_cancel(&request->pump);
 	(void)snprintf(status, sizeof(status), "%d", response->status);
 	(void)snprintf(length, sizeof(length), "%zu", response->body.len);
@@ -113,7 +154,7 @@ static void http2_request_respond(struct http_request *base, const struct http_r
 	h2_stream_respond(request->stream, &(struct h2_headers){items, count},
 			  is_empty && request->has_ended);
 	if (!is_empty && h2_stream_write(request->stream, response->body))
-		h2_stream_reset(request->stream, H2_INTERNAL_ERROR); /* larger than we may queue */
+		h2_stream_reset(request->stream, H2_ENHANCE_YOUR_CALM); /* not even this little */
 	else if (!request->has_ended)
 		http2_request_drain(request);
 	else if (!is_empty)
@@ -125,6 +166,7 @@ static void http2_request_abort(struct http_request *base)
 	struct http2_request *request = container_of(base, struct http2_request, base);
 
 	request->is_wanted = false;
+	timer_stop(&request->wait);
 	loop_task_cancel(&request->pump);
 	h2_stream_reset(request->stream, H2_CANCEL);
 }
@@ -150,6 +192,7 @@ static void http2_request_pump(void *data)
 		if (bytes.len == 0 && !request->has_ended)
 			return;
 		request->is_wanted = false;
+		timer_stop(&request->wait);
 		if (bytes.len == 0) {
 			handler->on_body_end(request->base.handler_data);
 			return;
@@ -180,7 +223,7 @@ static void http2_request_end(struct http2_request *request)
 	struct http2 *http2 = request->http2;
 
 	loop_task_cancel(&request->pump);
-	timer_stop(&request->drain);
+	timer_stop(&request->wait);
 	request->base.handler = NULL;
 	if (handler)
 		handler->on_gone(request->base.handler_data, ST_CANCELLED);
@@ -213,20 +256,41 @@ static const struct h2_stream_ops http2_request_ops = {
 static const char *http2_guard(const struct h2_headers *headers, uint64_t *ret_length)
 {
 	struct span length = h2_headers_get(headers, "content-length");
-	const char *fault = http_guard_target(h2_headers_get(headers, ":path"));
+	struct span path = h2_headers_get(headers, ":path");
+	struct span authority = h2_headers_get(headers, ":authority");
+	struct span host = h2_headers_get(headers, "host");
+	const char *fault = path.data ? http_guard_target(path) : NULL; /* CONNECT has none */
 
 	*ret_length = HTTP_LENGTH_UNKNOWN;
 	if (fault)
 		return fault;
+	/* Spec: RFC 9113 8.3.1 */
+	if (authority.data && host.data && !span_eq_nocase(authority, host))
+		return "Host differs from :authority";
 	if (length.data && !text_to_u64(length, ret_length))
 		return "malformed content-length";
 	return NULL;
 }
 
+static struct http2_request *http2_request_new(struct http2 *http2, struct h2_stream *stream)
+{
+	struct http2_request *request = mem_new(struct http2_request);
+
+	request->base.transport = &http2_transport;
+	request->http2 = http2;
+	request->stream = stream;
+	loop_task_init(&request->pump, http2_request_pump, request);
+	timer_init(&request->wait, http2->loop, http2_request_on_wait_over, request);
+	list_push_back(&http2->requests, &request->node);
+	http2->active++;
+	h2_stream_set_ops(stream, &http2_request_ops, request);
+	return request;
+}
+
 static void http2_serve(struct http2 *http2, struct h2_stream *stream,
 			const struct h2_headers *headers)
 {
-	struct http2_request *request = mem_new(struct http2_request);
+	struct http2_request *request = http2_request_new(http2, stream);
 	struct http_head head = {
 		.method = h2_headers_get(headers, ":method"),
 		.target = h2_headers_get(headers, ":path"),
@@ -235,18 +299,9 @@ static void http2_serve(struct http2 *http2, struct h2_stream *stream,
 		.peer = h2_session_peer(h2_stream_session(stream)),
 		.is_http2 = true,
 	};
-	const char *fault;
+	const char *fault = http2_guard(headers, &head.content_length);
 
-	request->base.transport = &http2_transport;
-	request->http2 = http2;
-	request->stream = stream;
 	request->is_head = span_eq(head.method, SPAN_LIT("HEAD"));
-	loop_task_init(&request->pump, http2_request_pump, request);
-	timer_init(&request->drain, http2->loop, http2_request_on_drain_deadline, request);
-	list_push_back(&http2->requests, &request->node);
-	http2->active++;
-	h2_stream_set_ops(stream, &http2_request_ops, request);
-	fault = http2_guard(headers, &head.content_length);
 	if (fault)
 		http_reply_error(&request->base, &(struct http_reply_error){
 							 .code = ST_INVALID_ARGUMENT,
@@ -266,6 +321,19 @@ static void http2_on_request(void *data, struct h2_stream *stream, const struct 
 		http2->params.serve_grpc(http2->params.data, stream, headers);
 	else
 		http2_serve(http2, stream, headers);
+}
+
+static void http2_on_oversized(void *data, struct h2_stream *stream)
+{
+	struct http2_conn *conn = data;
+	struct http2_request *request = http2_request_new(conn->http2, stream);
+
+	http_reply_error(&request->base,
+			 &(struct http_reply_error){
+				 .code = ST_RESOURCE_EXHAUSTED,
+				 .http_status = 431,
+				 .message = SPAN_LIT("the request head is too large"),
+			 });
 }
 
 static void http2_conn_end(struct http2_conn *conn)
@@ -293,6 +361,7 @@ static void http2_on_reset(void *data, bool by_peer)
 static const struct h2_session_ops http2_session_ops = {
 	.on_request = http2_on_request,
 	.on_reset = http2_on_reset,
+	.on_oversized = http2_on_oversized,
 	.on_closed = http2_on_closed,
 };
 

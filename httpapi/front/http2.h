@@ -23,6 +23,7 @@ struct http2_params {
 	void (*on_closed)(void *data, void *token);
 	/* A plain request is answered and gone. May be NULL. */
 	void (*on_request_done)(void *data);
+	uint64_t body_timeout_ms; /* longest silence while a plain request's body arrives: 408 */
 	struct h2_limits limits;
 	struct metrics *metrics; /* borrowed; may be NULL */
 };

@@ -29,9 +29,6 @@
 /* Target, metadata both ways, and what transcoding keeps: heads have at most 32 KiB (R5). */
 #define JSON_ARENA_BYTES_MAX ((size_t)1024 * 1024)
 
-/* JSON of the largest message from the function (12 MiB) with every default printed. */
-#define JSON_REPLY_BYTES_MAX ((size_t)64 * 1024 * 1024)
-
 #define JSON_ALLOW_BYTES_MAX ((size_t)4096)
 #define JSON_RESPONSE_HEADERS_MAX 128
 
@@ -81,7 +78,7 @@ static struct json_exchange *json_exchange_new(struct front *front)
 		self = mem_new(struct json_exchange);
 		arena_init(&self->arena, JSON_ARENA_BYTES_MAX);
 		buf_init(&self->message, front->transcode.message_max);
-		buf_init(&self->reply, JSON_REPLY_BYTES_MAX);
+		buf_init(&self->reply, FRONT_REPLY_BYTES_MAX);
 		return self;
 	}
 	front->json_spare_count--;
@@ -369,13 +366,8 @@ static void json_exchange_on_deadline(void *data)
 {
 	struct json_exchange *self = data;
 
-	/* Who is too slow to say what it wants would be as slow to let us answer. */
-	if (self->state == JSON_BODY)
-		http_request_abort(self->request);
-	else
-		json_exchange_reply_error(self, ST_DEADLINE_EXCEEDED, 0,
-					  SPAN_LIT("the call's deadline passed"), SPAN_EMPTY);
-	self->request = NULL;
+	json_exchange_reply_error(self, ST_DEADLINE_EXCEEDED, 0,
+				  SPAN_LIT("the call's deadline passed"), SPAN_EMPTY);
 	json_exchange_cancel(self, ST_DEADLINE_EXCEEDED);
 }
 
@@ -546,7 +538,7 @@ void json_exchange_serve(struct front *front, struct http_request *request,
 			});
 		return;
 	}
-	if (front->call_count >= config->http_max_requests) {
+	if (front->running_count >= config->http_max_requests) {
 		json_exchange_refuse(front, request, FRONT_REFUSED_LIMIT,
 				     &(struct http_reply_error){
 					     .code = ST_RESOURCE_EXHAUSTED,

@@ -10,6 +10,8 @@
 
 /* A chain of proxies; longer ones are cut at the front of the list. */
 #define JSON_FORWARDED_BYTES_MAX ((size_t)2048)
+/* No head is longer. */
+#define JSON_FORWARDED_HEAD_MAX ((size_t)512 * 1024)
 
 /* Nanoseconds. */
 #define JSON_TIMEOUT_DIGITS_MAX 9
@@ -23,8 +25,7 @@ static struct span json_metadata_trim(struct span text)
 	return text;
 }
 
-/* True when the Connection header names this header as hop-by-hop. Spec: RFC 9110 7.6.1 */
-static bool json_metadata_is_hop(struct span connection, struct span name)
+static bool json_metadata_list_has(struct span connection, struct span name)
 {
 	while (connection.len) {
 		size_t comma = span_find(connection, ',');
@@ -33,6 +34,16 @@ static bool json_metadata_is_hop(struct span connection, struct span name)
 			return true;
 		connection = span_skip(connection, comma + 1);
 	}
+	return false;
+}
+
+/* True when a Connection header names this header as hop-by-hop. Spec: RFC 9110 7.6.1 */
+static bool json_metadata_is_hop(const struct h2_headers *headers, struct span name)
+{
+	for (size_t i = 0; i < headers->count; i++)
+		if (span_eq(headers->items[i].name, SPAN_LIT("connection")) &&
+		    json_metadata_list_has(headers->items[i].value, name))
+			return true;
 	return false;
 }
 
@@ -61,25 +72,39 @@ static struct span json_metadata_peer_host(const char *peer)
 	return text;
 }
 
+/* What came, and the client's own address behind it. A header of several lines is one list, so none
+ * may be lost: the last line is the one that the proxy before us wrote. */
+static void json_metadata_forwarded_for(const struct http_head *head, struct buf *list)
+{
+	struct span peer = json_metadata_peer_host(head->peer);
+
+	for (size_t i = 0; i < head->headers.count; i++) {
+		struct h2_header header = head->headers.items[i];
+
+		if (!span_eq(header.name, SPAN_LIT("x-forwarded-for")) || header.value.len == 0)
+			continue;
+		(void)buf_append_str(list, buf_len(list) ? ", " : ""); /* heads are shorter */
+		(void)buf_append(list, header.value);
+	}
+	if (buf_len(list) > JSON_FORWARDED_BYTES_MAX)
+		buf_consume(list, buf_len(list) - JSON_FORWARDED_BYTES_MAX);
+	if (peer.len) {
+		(void)buf_append_str(list, buf_len(list) ? ", " : "");
+		(void)buf_append(list, peer);
+	}
+}
+
 static enum status json_metadata_forwarded(const struct http_head *head, struct arena *arena,
 					   struct metadata *metadata, struct error *err)
 {
-	struct span before = h2_headers_get(&head->headers, "x-forwarded-for");
 	struct span host = h2_headers_get(&head->headers, "host");
-	struct span peer = json_metadata_peer_host(head->peer);
 	enum status status = ST_OK;
 	struct buf list;
 
 	if (!host.len)
 		host = h2_headers_get(&head->headers, ":authority");
-	buf_init(&list, JSON_FORWARDED_BYTES_MAX + 64);
-	if (before.len > JSON_FORWARDED_BYTES_MAX)
-		before = span_skip(before, before.len - JSON_FORWARDED_BYTES_MAX);
-	(void)buf_append(&list, before); /* fits */
-	if (peer.len) {
-		(void)buf_append_str(&list, before.len ? ", " : "");
-		(void)buf_append(&list, peer);
-	}
+	buf_init(&list, JSON_FORWARDED_HEAD_MAX);
+	json_metadata_forwarded_for(head, &list);
 	if (buf_len(&list))
 		status = json_metadata_put(metadata, arena, SPAN_LIT("x-forwarded-for"),
 					   buf_span(&list), err);
@@ -96,7 +121,6 @@ static enum status json_metadata_forwarded(const struct http_head *head, struct 
 enum status json_metadata_read(const struct http_head *head, struct arena *arena,
 			       struct metadata *metadata, struct error *err)
 {
-	struct span connection = h2_headers_get(&head->headers, "connection");
 	struct span prefix = SPAN_LIT("grpc-metadata-");
 
 	for (size_t i = 0; i < head->headers.count; i++) {
@@ -106,7 +130,7 @@ enum status json_metadata_read(const struct http_head *head, struct arena *arena
 		if (span_starts_with(name, prefix) && name.len > prefix.len)
 			name = span_skip(name, prefix.len);
 		if (grpc_is_reserved_key(name) || span_eq(name, SPAN_LIT("x-forwarded-for")) ||
-		    json_metadata_is_hop(connection, name))
+		    json_metadata_is_hop(&head->headers, name))
 			continue;
 		status =
 			json_metadata_put(metadata, arena, name, head->headers.items[i].value, err);

@@ -20,10 +20,12 @@ struct h2_limits h2_limits_default(void)
 		.connection_window_bytes = 1024U * 1024,
 		.max_unread_bytes = (size_t)16 * 1024 * 1024,
 		.max_unsent_bytes = (size_t)16 * 1024 * 1024,
+		.max_unsent_total_bytes = (size_t)64 * 1024 * 1024,
 		.max_resets = 1000,
 		.keepalive_idle_ms = 20000,
 		.keepalive_timeout_ms = 10000,
 		.settings_timeout_ms = 10000,
 		.idle_timeout_ms = 600000,
+		.take_timeout_ms = 120000,
 	};
 }

@@ -54,12 +54,15 @@ struct h2_limits {
 	 * streams could hold; default 16 MiB. */
 	size_t max_unread_bytes;
 	size_t max_unsent_bytes; /* per stream, before h2_stream_write refuses; default 16 MiB */
-	uint32_t max_resets;	 /* RST_STREAM, both ways, per 30 s: then GOAWAY 11; default 1000 */
+	size_t max_unsent_total_bytes; /* of all streams of a session; default 64 MiB */
+	uint32_t max_resets; /* RST_STREAM, both ways, per 30 s: then GOAWAY 11; default 1000 */
 	uint64_t keepalive_idle_ms;    /* PING after that much silence; 0: never; default 20 s */
 	bool keepalive_needs_stream;   /* no PING while no stream is open; default false */
 	uint64_t keepalive_timeout_ms; /* unanswered PING closes the session; default 10 s */
 	uint64_t settings_timeout_ms;  /* preface and SETTINGS must come within; default 10 s */
 	uint64_t idle_timeout_ms;      /* server: no stream for that long: GOAWAY; default 10 min */
+	uint64_t take_timeout_ms; /* server: a complete reply of which the peer takes nothing for
+				     that long is reset; default 2 min */
 };
 struct h2_limits h2_limits_default(void);
 
@@ -104,6 +107,9 @@ MUST_CHECK enum status h2_stream_write(struct h2_stream *stream, struct span byt
 MUST_CHECK enum status h2_stream_write_parts(struct h2_stream *stream, const struct span *parts,
 					     size_t count);
 
+/* How much h2_stream_write would take now. */
+size_t h2_stream_room(const struct h2_stream *stream);
+
 /* Bytes queued and not yet handed to the socket. */
 size_t h2_stream_unsent(const struct h2_stream *stream);
 
@@ -125,6 +131,9 @@ struct h2_session_ops {
 	/* Server: a request head arrived (END_STREAM may follow as on_end). The callee sets the ops
 	 * and owns the stream; if it does not, the stream is refused. */
 	void (*on_request)(void *data, struct h2_stream *stream, const struct h2_headers *headers);
+	/* Server: a request head over max_header_list_bytes, of which nothing was kept. The callee
+	 * sets the ops and answers; NULL: 431 without a body. */
+	void (*on_oversized)(void *data, struct h2_stream *stream);
 	/* Client: the peer's SETTINGS arrived, requests may start. */
 	void (*on_ready)(void *data, struct h2_session *session);
 	/* Client: a stream slot became free (under the peer's MAX_CONCURRENT_STREAMS). */

@@ -306,8 +306,12 @@ static size_t take_out(struct h2_stream *stream, uint8_t *room, size_t max)
 	memcpy(room, bytes.data, bytes.len);
 	buf_consume(&stream->out, bytes.len);
 	stream->session->unsent_bytes -= bytes.len;
-	if (buf_len(&stream->out) == 0)
+	if (buf_len(&stream->out) == 0) {
 		buf_fini(&stream->out); /* an idle stream holds no buffer */
+		list_remove(&stream->take_node);
+	} else if (list_is_linked(&stream->take_node)) {
+		h2_session_await_taking(stream->session, stream);
+	}
 	if (stream->wants_drained && buf_len(&stream->out) < H2_DRAIN_LOW) {
 		stream->wants_drained = false;
 		stream->is_newly_drained = true;

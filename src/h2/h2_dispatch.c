@@ -86,11 +86,14 @@ static void tell_request(struct h2_stream *stream, const struct h2_headers *head
 
 	if (session->is_ending || session->end_status != ST_OK)
 		return;
-	if (stream->is_head_too_big) {
+	if (stream->is_head_too_big && !session->ops->on_oversized) {
 		answer_head_too_big(stream);
 		return;
 	}
-	session->ops->on_request(session->data, stream, headers);
+	if (stream->is_head_too_big)
+		session->ops->on_oversized(session->data, stream);
+	else
+		session->ops->on_request(session->data, stream, headers);
 	if (!session->is_freed && !stream->ops)
 		h2_stream_reset(stream, NGHTTP2_REFUSED_STREAM);
 }

@@ -36,6 +36,8 @@ struct h2_stream {
 	struct list dirty_node;	 /* session->dirty: something is to be told */
 	struct list linger_node; /* session->lingering: we ended first */
 	uint64_t linger_until_ns;
+	struct list take_node; /* session->untaken: replied, and bytes of it are left */
+	uint64_t take_until_ns;
 	unsigned magic;
 	int32_t id;
 	uint32_t h2_code;
@@ -87,6 +89,7 @@ struct h2_session {
 	struct list streams;
 	struct list dirty;
 	struct list lingering; /* server: replied in full, the request goes on; oldest first */
+	struct list untaken;   /* server: replies waiting for the peer's window; oldest first */
 	size_t stream_count;   /* in streams */
 	size_t open_count;     /* of them, those not over */
 	size_t unread_bytes;   /* sum of all in */
@@ -159,6 +162,10 @@ void h2_session_linger(struct h2_session *session, struct h2_stream *stream);
 
 /* Counts one RST_STREAM, the peer's or ours. */
 void h2_session_count_reset(struct h2_session *session, bool by_peer);
+
+/* The reply is complete and bytes of it are left, or some of them were just taken: from now on the
+ * peer has take_timeout_ms for more. */
+void h2_session_await_taking(struct h2_session *session, struct h2_stream *stream);
 
 /* A keepalive or drain PING was answered. */
 void h2_session_ping_acked(struct h2_session *session, const uint8_t payload[8]);

@@ -60,6 +60,13 @@ static uint64_t linger_due_ns(const struct h2_session *session)
 	return list_entry(session->lingering.next, struct h2_stream, linger_node)->linger_until_ns;
 }
 
+static uint64_t take_due_ns(const struct h2_session *session)
+{
+	if (list_is_empty(&session->untaken))
+		return DEADLINE_NEVER;
+	return list_entry(session->untaken.next, struct h2_stream, take_node)->take_until_ns;
+}
+
 static uint64_t earlier(uint64_t a_ns, uint64_t b_ns)
 {
 	return a_ns < b_ns ? a_ns : b_ns;
@@ -75,6 +82,7 @@ static void arm(struct h2_session *session)
 	due_ns = earlier(due_ns, keepalive_due_ns(session));
 	due_ns = earlier(due_ns, idle_due_ns(session));
 	due_ns = earlier(due_ns, linger_due_ns(session));
+	due_ns = earlier(due_ns, take_due_ns(session));
 	if (due_ns == DEADLINE_NEVER || session->is_ending)
 		return;
 	if (!timer_is_set(&session->timer) || due_ns < session->timer.deadline_ns)
@@ -101,6 +109,21 @@ static void reset_lingering(struct h2_session *session, uint64_t now_ns)
 		(void)nghttp2_submit_rst_stream(session->ng, NGHTTP2_FLAG_NONE, stream->id,
 						NGHTTP2_NO_ERROR);
 	}
+}
+
+void h2_session_await_taking(struct h2_session *session, struct h2_stream *stream)
+{
+	stream->take_until_ns = wait_ms(now_of(session), session->limits.take_timeout_ms);
+	list_remove(&stream->take_node);
+	list_push_back(&session->untaken, &stream->take_node);
+	arm(session);
+}
+
+static void reset_untaken(struct h2_session *session, uint64_t now_ns)
+{
+	while (take_due_ns(session) <= now_ns)
+		h2_stream_reset(list_entry(session->untaken.next, struct h2_stream, take_node),
+				NGHTTP2_CANCEL); /* and leaves the list */
 }
 
 void h2_session_wake(struct h2_session *session)
@@ -356,6 +379,7 @@ static void on_session_timer(void *data)
 	if (now_ns >= session->drain_deadline_ns)
 		submit_final_goaway(session);
 	reset_lingering(session, now_ns);
+	reset_untaken(session, now_ns);
 	if (now_ns >= idle_due_ns(session))
 		h2_session_drain(session);
 	if (now_ns >= keepalive_due_ns(session) && session->limits.keepalive_needs_stream &&
@@ -384,6 +408,7 @@ static struct h2_session *session_new(struct loop *loop, const struct h2_limits 
 	list_init(&session->streams);
 	list_init(&session->dirty);
 	list_init(&session->lingering);
+	list_init(&session->untaken);
 	loop_task_init(&session->dispatch_task, on_dispatch_task, session);
 	timer_init(&session->timer, loop, on_session_timer, session);
 	session->settings_deadline_ns = DEADLINE_NEVER;

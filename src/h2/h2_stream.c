@@ -7,9 +7,6 @@
 /* More unsent bytes than this, and on_drained is told when half of it is left. */
 #define H2_DRAIN_HIGH ((size_t)64 * 1024)
 
-/* Unsent bytes of all streams of a session, in multiples of one stream's bound. */
-#define H2_UNSENT_FACTOR 4U
-
 /* The window may be passed by what the peer sent before it saw our SETTINGS. */
 #define H2_FIRST_WINDOW 65535U
 
@@ -23,6 +20,7 @@ struct h2_stream *h2_stream_new(struct h2_session *session, int32_t id)
 	stream->id = id;
 	list_init(&stream->dirty_node);
 	list_init(&stream->linger_node);
+	list_init(&stream->take_node);
 	list_push_back(&session->streams, &stream->node);
 	session->stream_count++;
 	session->open_count++;
@@ -40,6 +38,7 @@ void h2_stream_free(struct h2_stream *stream)
 	list_remove(&stream->node);
 	list_remove(&stream->dirty_node);
 	list_remove(&stream->linger_node);
+	list_remove(&stream->take_node);
 	session->stream_count--;
 	if (!stream->is_over)
 		session->open_count--;
@@ -61,6 +60,7 @@ void h2_stream_closed(struct h2_stream *stream, bool is_clean, bool is_lost, uin
 	if (!stream->is_over) {
 		stream->is_over = true;
 		list_remove(&stream->linger_node);
+		list_remove(&stream->take_node);
 		session->open_count--;
 		/* The library forgets it; a later frame of its number finds nobody. */
 		(void)nghttp2_session_set_stream_user_data(session->ng, stream->id, NULL);
@@ -148,10 +148,19 @@ static void resume(struct h2_stream *stream)
 	h2_session_wake(stream->session);
 }
 
+size_t h2_stream_room(const struct h2_stream *stream)
+{
+	const struct h2_session *session = stream->session;
+	size_t total_max = session->limits.max_unsent_total_bytes;
+	size_t own = session->limits.max_unsent_bytes - buf_len(&stream->out);
+	size_t all = session->unsent_bytes < total_max ? total_max - session->unsent_bytes : 0;
+
+	return own < all ? own : all;
+}
+
 enum status h2_stream_write_parts(struct h2_stream *stream, const struct span *parts, size_t count)
 {
 	struct h2_session *session = stream->session;
-	size_t session_max = session->limits.max_unsent_bytes * H2_UNSENT_FACTOR;
 	size_t total = 0;
 
 	BUG_ON(!stream->has_sent_head);
@@ -159,12 +168,9 @@ enum status h2_stream_write_parts(struct h2_stream *stream, const struct span *p
 		return ST_UNAVAILABLE;
 	for (size_t i = 0; i < count; i++)
 		total += parts[i].len;
-	if (total > session_max || session->unsent_bytes > session_max - total)
-		return ST_RESOURCE_EXHAUSTED;
-	if (!buf_reserve(&stream->out, total)) {
-		stream->out.is_full = false; /* refused whole; a later, smaller one may fit */
-		return ST_RESOURCE_EXHAUSTED;
-	}
+	if (total > h2_stream_room(stream))
+		return ST_RESOURCE_EXHAUSTED; /* refused whole; a later, smaller one may fit */
+	BUG_ON(!buf_reserve(&stream->out, total));
 	for (size_t i = 0; i < count; i++)
 		(void)buf_append(&stream->out, parts[i]); /* there is room */
 	session->unsent_bytes += total;
@@ -189,6 +195,8 @@ void h2_stream_end(struct h2_stream *stream)
 	if (stream->is_over || stream->is_ending)
 		return;
 	stream->is_ending = true;
+	if (stream->session->is_server && buf_len(&stream->out) > 0)
+		h2_session_await_taking(stream->session, stream);
 	resume(stream);
 }
 

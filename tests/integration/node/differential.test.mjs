@@ -15,6 +15,7 @@ const rows = [
   // Found and answered.
   ['GET', '/shapes/a', undefined, 200],
   ['HEAD', '/shapes/a', undefined, 200],
+  ['GET', `/shapes/a?${'numbers=1&'.repeat(1000)}`, undefined, 200],
   ['GET', '/shapes/a?', undefined, 200],
   ['GET', '/shapes/a?&&', undefined, 200],
   ['GET', '/shapes/a?=x', undefined, 200],

@@ -155,7 +155,7 @@ static int set_up_with(const char *const *flags)
 	front_world_wait(&world, is_true, &is_ready);
 	for (size_t i = 0; i < CALLS; i++) {
 		calls[i] = (struct call){.grpc_status = -1};
-		buf_init(&calls[i].body, (size_t)16 << 20);
+		buf_init(&calls[i].body, (size_t)64 << 20);
 	}
 	return 0;
 }
@@ -170,6 +170,14 @@ static int set_up_few(void **state)
 {
 	static const char *const flags[] = {"http.max_requests=1", "http.request_timeout=100ms",
 					    "grpc.max_message_size=64KiB", NULL};
+
+	(void)state;
+	return set_up_with(flags);
+}
+
+static int set_up_short(void **state)
+{
+	static const char *const flags[] = {"http.body_timeout=100ms", NULL};
 
 	(void)state;
 	return set_up_with(flags);
@@ -291,6 +299,7 @@ static void plain_requests(void **state)
 		{"GET", "/ready", NULL, NULL, NULL, NULL, 200, "{\"ready\":true}"},
 		{"GET", "/", NULL, "k-network-probe", "queue", NULL, 200, "queue"},
 		{"OPTIONS", "/test/a", NULL, NULL, NULL, NULL, 204, ""},
+		{"GET", "/ready", NULL, "host", "other", NULL, 400, "Host differs"},
 	};
 
 	(void)state;
@@ -468,6 +477,114 @@ static void limits_and_default_deadline(void **state)
 	assert_int_equal(calls[3].grpc_status, ST_RESOURCE_EXHAUSTED);
 }
 
+static void silent_body_gets_408(void **state)
+{
+	(void)state;
+	start(&calls[0], "POST", "/test/a", "application/json", NULL, false);
+	send(&calls[0], SPAN_LIT("{\"text\":"), false);
+	wait_for(&calls[0]);
+	assert_int_equal(calls[0].status, 408);
+	assert_true(front_world_has(buf_span(&calls[0].body), "{\"code\":4,"));
+	assert_int_equal(world.router.accepted, 0);
+}
+
+static void late_body_gets_504(void **state)
+{
+	(void)state;
+	start(&calls[0], "POST", "/test/a", "application/json", NULL, false);
+	send(&calls[0], SPAN_LIT("{\"text\":"), false);
+	wait_for(&calls[0]);
+	assert_int_equal(calls[0].status, 504);
+	assert_true(front_world_has(buf_span(&calls[0].body), "{\"code\":4,"));
+	assert_int_equal(world.router.accepted, 0);
+}
+
+static void oversized_heads_are_told(void **state)
+{
+	static char large[40000];
+	const struct h2_header extra = {SPAN_LIT("x-large"), {(uint8_t *)large, sizeof(large)}};
+
+	(void)state;
+	memset(large, 'x', sizeof(large));
+	start(&calls[0], "GET", "/test/a", NULL, &extra, true);
+	wait_for(&calls[0]);
+	assert_int_equal(calls[0].status, 431);
+	assert_string_equal(calls[0].content_type, "application/json");
+	assert_true(front_world_has(buf_span(&calls[0].body), "{\"code\":8,"));
+}
+
+/* Field 7 of a Response, bytes. */
+static void make_reply(struct buf *reply, size_t padding)
+{
+	uint8_t head[5] = {0x3a};
+
+	for (size_t i = 0, left = padding; i < 4; i++, left >>= 7)
+		head[i + 1] = (uint8_t)((left & 127) | (i < 3 ? 128 : 0));
+	buf_init(reply, padding + sizeof(head));
+	assert_true(buf_append(reply, span_make(head, sizeof(head))));
+	memset(buf_reserve(reply, padding), 0, padding);
+	buf_commit(reply, padding);
+	world.router.mode = FAKE_ROUTER_REPLY;
+	world.router.reply = buf_span(reply);
+}
+
+/* As large as a message of the function may be: base64 makes it a third larger. */
+static void large_replies_are_sent(void **state)
+{
+	struct buf reply;
+
+	(void)state;
+	make_reply(&reply, (size_t)12 << 20);
+	start(&calls[0], "GET", "/test/a", NULL, NULL, true);
+	wait_for(&calls[0]);
+	assert_int_equal(calls[0].status, 200);
+	assert_true(calls[0].is_clean);
+	assert_true(buf_len(&calls[0].body) > (size_t)16 << 20);
+	buf_fini(&reply);
+}
+
+static bool has_head(void *data)
+{
+	return ((struct call *)data)->status != 0;
+}
+
+static void start_untaken(struct call *call, size_t reply_bytes)
+{
+	static const struct h2_stream_ops deaf_ops = {
+		.on_headers = on_headers,
+		.on_closed = on_stream_closed,
+	};
+	struct buf reply;
+
+	make_reply(&reply, reply_bytes);
+	start(call, "GET", "/test/a", NULL, NULL, true);
+	h2_stream_set_ops(call->stream, &deaf_ops, call);
+	front_world_wait(&world, has_head, call);
+	buf_fini(&reply);
+}
+
+/* Replies wait for a client that takes none: one too many is an error, and even that is told. */
+static void untaken_replies_are_bounded(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < 5; i++)
+		start_untaken(&calls[i], (size_t)12 << 20);
+	assert_int_equal(calls[3].status, 200);
+	assert_int_equal(calls[4].status, 429);
+}
+
+/* Whoever does not take answers does not use up the calls of others. */
+static void untaken_replies_are_no_calls(void **state)
+{
+	(void)state;
+	start_untaken(&calls[0], (size_t)1 << 20); /* max_requests is 1 */
+	world.router.mode = FAKE_ROUTER_ECHO;
+	start_grpc(&calls[1]);
+	wait_for(&calls[1]);
+	check_grpc(&calls[1]);
+	assert_false(calls[0].is_over);
+}
+
 static void on_drained(void *data)
 {
 	*(bool *)data = true;
@@ -541,6 +658,13 @@ int main(void)
 		FRONT_TEST(plain_requests),
 		FRONT_TEST(head_is_answered_without_a_body),
 		FRONT_TEST(body_without_length_is_limited),
+		FRONT_TEST(oversized_heads_are_told),
+		FRONT_TEST(large_replies_are_sent),
+		FRONT_TEST(untaken_replies_are_bounded),
+		cmocka_unit_test_setup_teardown(untaken_replies_are_no_calls, set_up_few,
+						tear_down),
+		cmocka_unit_test_setup_teardown(silent_body_gets_408, set_up_short, tear_down),
+		cmocka_unit_test_setup_teardown(late_body_gets_504, set_up_few, tear_down),
 		FRONT_TEST(grpc_refusals),
 		FRONT_TEST(no_api_is_unavailable),
 		FRONT_TEST(resets_cancel),

@@ -130,6 +130,27 @@ static void slow_body_is_cut_by_the_request_deadline(void **state)
 	raw_close(&client);
 }
 
+static void late_body_gets_504(void **state)
+{
+	struct raw_client client;
+	struct span head;
+	struct span body;
+
+	(void)state;
+	raw_open(&client, &world, FRONT_INGRESS);
+	raw_send(&client, SPAN_LIT("POST /test/a HTTP/1.1\r\n" HOST JSON
+				   "Content-Length: 40\r\n\r\n{\"text\":\""));
+	for (unsigned i = 0; i < 16; i++) {
+		raw_send(&client, SPAN_LIT("x"));
+		front_world_pass(&world, 20);
+	}
+	raw_send(&client, SPAN_LIT("xxxxxxxxxxxxx\"}"));
+	assert_int_equal(raw_response(&client, &head, &body), 504);
+	assert_true(front_world_has(body, "\"code\":4"));
+	assert_int_equal(world.router.accepted, 0);
+	raw_close(&client);
+}
+
 static void silent_body_is_cut(void **state)
 {
 	struct raw_client client;
@@ -323,6 +344,7 @@ int main(void)
 		SHORT_TEST(slow_head_is_cut),
 		SHORT_TEST(slow_head_of_a_later_request_is_cut),
 		SHORT_TEST(slow_body_is_cut_by_the_request_deadline),
+		SHORT_TEST(late_body_gets_504),
 		SHORT_TEST(silent_body_is_cut),
 		SHORT_TEST(stalled_prefixes_cost_no_cpu_and_are_swept),
 		FEW_TEST(connections_are_limited),

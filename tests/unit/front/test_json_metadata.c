@@ -30,7 +30,7 @@ static void headers_become_metadata(void **state)
 {
 	const struct {
 		const char *name;
-		struct h2_header headers[5];
+		struct h2_header headers[6];
 		const char *metadata; /* NULL: refused */
 	} rows[] = {
 		{"end-to-end",
@@ -45,6 +45,10 @@ static void headers_become_metadata(void **state)
 		 {header("host", "h"), header("connection", "X-Hop , keep-alive"),
 		  header("x-hop", "1"), header("x-end", "2")},
 		 "x-end=2;" FORWARDED},
+		{"named by two Connection lines",
+		 {header("host", "h"), header("connection", "close"), header("connection", "x-hop"),
+		  header("x-hop", "1"), header("x-end", "2")},
+		 "x-end=2;" FORWARDED},
 		{"grpc-metadata-",
 		 {header("host", "h"), header("grpc-metadata-x", "1"),
 		  header("grpc-metadata-te", "2")},
@@ -57,6 +61,13 @@ static void headers_become_metadata(void **state)
 		 {header("host", "h"), header("x-forwarded-for", "1.1.1.1"),
 		  header("x-forwarded-host", "o"), header("x-forwarded-proto", "https")},
 		 "x-forwarded-host=o;x-forwarded-proto=https;x-forwarded-for=1.1.1.1, 10.0.0.1;"},
+		/* The second line is what the proxy adds to the one that the client made up. */
+		{"chain of proxies in lines",
+		 {header("host", "h"), header("x-forwarded-for", "9.9.9.9"),
+		  header("x-forwarded-for", ""), header("x-forwarded-for", "1.1.1.1, 2.2.2.2"),
+		  header("x-forwarded-host", "o"), header("x-forwarded-proto", "https")},
+		 "x-forwarded-host=o;x-forwarded-proto=https;"
+		 "x-forwarded-for=9.9.9.9, 1.1.1.1, 2.2.2.2, 10.0.0.1;"},
 	};
 
 	(void)state;
@@ -67,7 +78,7 @@ static void headers_become_metadata(void **state)
 		struct error err;
 		char text[512];
 
-		while (head.headers.count < 5 && rows[i].headers[head.headers.count].name.len)
+		while (head.headers.count < 6 && rows[i].headers[head.headers.count].name.len)
 			head.headers.count++;
 		arena_init(&arena, 100000);
 		if (json_metadata_read(&head, &arena, &metadata, &err)) {

@@ -588,6 +588,35 @@ static void a_peer_that_never_reads_is_bounded(void **state)
 	assert_true(h2_fake_unsent(&f->fake) <= 20 * (size_t)256 * 1024);
 }
 
+/* A complete reply is not kept for ever for a client that gives no window for it. */
+static void untaken_replies_are_reset(void **state)
+{
+	struct fixture *f = *state;
+
+	f->fake.big_bytes = 100000;
+	f->fake.limits.take_timeout_ms = 50;
+	open_raw(f);
+	request(f, 1, "/big", H2_RAW_END_STREAM);
+	h2_raw_send(&f->raw);
+	run(f, is_nonzero, &f->raw.rst_count);
+	assert_int_equal(f->raw.rst_code, H2_CANCEL);
+	assert_int_equal(h2_fake_unsent(&f->fake), 0);
+	/* One that takes is slow, not idle: every piece gives it time. The connection's window of
+	 * 65,535 is used up. */
+	f->raw.rst_count = 0;
+	request(f, 3, "/big", H2_RAW_END_STREAM);
+	for (unsigned i = 0; i < 10; i++) {
+		h2_raw_frame_u32(&f->raw, H2_RAW_WINDOW_UPDATE, 0, 1000);
+		h2_raw_frame_u32(&f->raw, H2_RAW_WINDOW_UPDATE, 3, 1000);
+		h2_raw_send(&f->raw);
+		run_for_ms(f, 20);
+	}
+	assert_int_equal(f->raw.rst_count, 0);
+	run(f, is_nonzero, &f->raw.rst_count);
+	h2_raw_frame_u32(&f->raw, H2_RAW_WINDOW_UPDATE, 0, 1000);
+	expect_alive(f, 5);
+}
+
 /* What streams hold unread is bounded by the connection too, whatever the stream windows say. */
 static void unread_bodies_are_bounded_per_connection(void **state)
 {
@@ -670,6 +699,7 @@ int main(void)
 		TEST(a_peer_without_preface_is_dropped),
 		TEST(a_peer_silent_to_ping_is_dropped),
 		TEST(a_peer_that_never_reads_is_bounded),
+		TEST(untaken_replies_are_reset),
 		TEST(unread_bodies_are_bounded_per_connection),
 		TEST(a_reply_leaves_in_one_write),
 	};

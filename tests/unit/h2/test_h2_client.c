@@ -417,6 +417,7 @@ static void unsent_bytes_are_bounded_per_session(void **state)
 	size_t sum = 0;
 
 	limits.max_unsent_bytes = sizeof(zeroes) * 4;
+	limits.max_unsent_total_bytes = sizeof(zeroes) * 16;
 	start_with(f, &limits);
 	for (int i = 0; i < 10; i++) {
 		struct h2_stream *stream;
