@@ -1,5 +1,5 @@
 /* Types known only at run time: life cycle, lookups and checks. The building stands in schema_file,
- * schema_declare and schema_define.
+ * schema_declare, schema_define and schema_known.
  *
  * Descriptors are read straight from their wire bytes and not through generated code: options must
  * stay raw (extensions of any version are found in them by number), unknown parts must not make the

@@ -92,10 +92,10 @@ struct field {
 	struct span name;
 	struct span json_name;
 	struct span full_name;
-	struct span options;	  /* raw FieldOptions */
-	struct span default_text; /* as the descriptor has it; meaningful when has_default */
-	const struct message *parent;
-	const struct message *message;	   /* of MESSAGE and GROUP */
+	struct span options;	       /* raw FieldOptions */
+	struct span default_text;      /* as the descriptor has it; meaningful when has_default */
+	const struct message *parent;  /* of an extension: the message it extends */
+	const struct message *message; /* of MESSAGE and GROUP */
 	const struct enum_type *enum_type; /* of ENUM */
 	const struct oneof *oneof;	   /* NULL also for proto3 optional */
 	uint32_t index;			   /* in parent->fields */
@@ -106,7 +106,8 @@ struct field {
 	bool is_packed;	   /* written packed; both forms are always read */
 	bool has_presence; /* set and unset differ even for the default value */
 	bool has_default;
-	bool is_utf8; /* STRING that must be valid UTF-8 */
+	bool is_utf8;	   /* STRING that must be valid UTF-8 */
+	bool is_extension; /* name and json_name are "[full.name]" */
 	/* for printing: the quoted name with its colon */
 	struct span json_key_;
 	struct span name_key_;
@@ -116,7 +117,7 @@ struct message {
 	struct span name;
 	struct span full_name;
 	struct span options;	    /* raw MessageOptions */
-	const struct field *fields; /* sorted by number */
+	const struct field *fields; /* sorted by number; extensions are among them */
 	size_t field_count;
 	const struct oneof *oneofs; /* declared ones; not those made for proto3 optional */
 	size_t oneof_count;
@@ -127,7 +128,7 @@ struct message {
 	enum known_type known;
 	uint32_t declared_index; /* in parent or file (comments) */
 	bool is_map_entry;
-	bool is_message_set;
+	bool is_message_set; /* its extensions are not among its fields */
 	/* lookup tables */
 	const struct field **by_number_;
 	size_t by_number_count_;

@@ -149,13 +149,23 @@ static enum status schema_declare_message(struct schema *schema, const struct sc
 static enum status schema_declare_extension(struct schema *schema, const struct schema_scope *scope,
 					    struct span raw, struct error *err)
 {
+	struct schema_extension *extension = arena_new(&schema->arena, struct schema_extension);
 	struct span name;
-	struct span full_name;
-	enum status status = schema_name_of(schema, scope, raw, &name, &full_name, err);
+	enum status status;
 
+	if (!extension)
+		return schema_no_memory(err);
+	*extension = (struct schema_extension){.raw = raw,
+					       .scope = scope->prefix,
+					       .features = scope->features,
+					       .file = &scope->file->file,
+					       .next = schema->first_extension};
+	schema->first_extension = extension;
+	status = schema_name_of(schema, scope, raw, &name, &extension->full_name, err);
 	if (status != ST_OK)
 		return status;
-	return schema_add_symbol(schema, full_name, SCHEMA_OTHER, &scope->file->file, NULL, err);
+	return schema_add_symbol(schema, extension->full_name, SCHEMA_OTHER, extension->file, NULL,
+				 err);
 }
 
 static enum status schema_declare_nested(struct schema *schema, const struct schema_scope *scope,

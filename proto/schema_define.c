@@ -10,6 +10,7 @@
 
 /* A FieldDescriptorProto as written. */
 struct schema_draft {
+	struct span scope;
 	struct span type_name;
 	struct span json_name;
 	uint64_t type;
@@ -17,6 +18,13 @@ struct schema_draft {
 	uint64_t oneof_index;
 	bool has_oneof;
 	bool is_proto3_optional;
+};
+
+/* A field of a message: in the message itself, or an extension from elsewhere. */
+struct schema_field_source {
+	struct schema_message_entry *entry;
+	const struct schema_extension *extension; /* NULL for a field */
+	struct span raw;
 };
 
 #define SCHEMA_LABEL_REQUIRED 2
@@ -131,17 +139,38 @@ static struct span schema_quoted_key(struct schema *schema, struct span name, st
 	return arena_span(&schema->arena, buf_span(scratch));
 }
 
+/* An extension is named in JSON by its full name in brackets, which no field can be. */
+static void schema_extension_names(struct schema *schema, struct field *field,
+				   struct span full_name)
+{
+	uint8_t *text = arena_alloc(&schema->arena, full_name.len + 3);
+
+	field->full_name = full_name;
+	if (!text)
+		return; /* the arena remembers */
+	text[0] = '[';
+	memcpy(text + 1, full_name.data, full_name.len);
+	text[full_name.len + 1] = ']';
+	field->json_name = span_make(text, full_name.len + 2);
+	field->name = field->json_name;
+}
+
 static enum status schema_field_names(struct schema *schema, struct field *field,
+				      const struct schema_extension *extension,
 				      struct span json_name, struct error *err)
 {
 	struct span parent = field->parent->full_name;
 	struct buf scratch;
 
-	if (!schema_is_identifier(field->name) || !text_is_utf8(json_name))
-		return schema_bad(err, parent, "a field has no valid name");
-	field->full_name = schema_join(schema, parent, field->name);
-	field->json_name = json_name.len ? schema_join(schema, SPAN_EMPTY, json_name)
-					 : schema_camel(schema, field->name);
+	if (extension) {
+		schema_extension_names(schema, field, extension->full_name);
+	} else {
+		if (!schema_is_identifier(field->name) || !text_is_utf8(json_name))
+			return schema_bad(err, parent, "a field has no valid name");
+		field->full_name = schema_join(schema, parent, field->name);
+		field->json_name = json_name.len ? schema_join(schema, SPAN_EMPTY, json_name)
+						 : schema_camel(schema, field->name);
+	}
 	buf_init(&scratch, SCHEMA_BYTES_MAX);
 	field->json_key_ = schema_quoted_key(schema, field->json_name, &scratch);
 	field->name_key_ = schema_quoted_key(schema, field->name, &scratch);
@@ -158,7 +187,7 @@ static enum status schema_field_type(struct schema *schema, struct field *field,
 	uint64_t type = draft->type;
 
 	if (draft->type_name.len) {
-		symbol = schema_resolve(schema, field->parent->full_name, draft->type_name);
+		symbol = schema_resolve(schema, draft->scope, draft->type_name);
 		if (!symbol)
 			return error_set(err, ST_INVALID_ARGUMENT, "%.*s: unknown type %.*s",
 					 SPAN_FMT(field->full_name), SPAN_FMT(draft->type_name));
@@ -194,31 +223,36 @@ static void schema_field_behaviour(struct field *field, const struct schema_draf
 		field->is_packed = wire_find_last(field->options, 2, WIRE_VARINT, &packed)
 					   ? packed.integer != 0
 					   : features->repeated == 1;
-	field->has_presence = !field->is_repeated &&
-			      (field->message || draft->has_oneof || features->presence != 2);
+	field->has_presence =
+		!field->is_repeated && (field->message || draft->has_oneof || field->is_extension ||
+					features->presence != 2);
 }
 
-static enum status schema_define_field(struct schema *schema, struct schema_message_entry *entry,
-				       struct span raw, struct field *field,
-				       uint64_t *ret_oneof_index, struct error *err)
+static enum status schema_define_field(struct schema *schema,
+				       const struct schema_field_source *source,
+				       struct field *field, uint64_t *ret_oneof_index,
+				       struct error *err)
 {
-	struct schema_features features = entry->features;
-	struct schema_draft draft = {0};
+	const struct schema_extension *extension = source->extension;
+	struct schema_features features = extension ? extension->features : source->entry->features;
+	struct schema_draft draft = {.scope = extension ? extension->scope
+							: source->entry->message.full_name};
 	struct wire_reader reader;
 	struct wire_field record;
 	enum status status;
 
-	wire_reader_init(&reader, raw);
+	wire_reader_init(&reader, source->raw);
 	while (wire_next(&reader, &record)) {
 		if (record.type == WIRE_VARINT)
 			schema_field_varint(field, &draft, &record);
 		else if (record.type == WIRE_BYTES)
 			schema_field_bytes(field, &draft, &record);
 	}
-	field->parent = &entry->message;
-	status = schema_merged(schema, raw, 8, &field->options, err);
+	field->parent = &source->entry->message;
+	field->is_extension = extension != NULL;
+	status = schema_merged(schema, source->raw, 8, &field->options, err);
 	if (status == ST_OK)
-		status = schema_field_names(schema, field, draft.json_name, err);
+		status = schema_field_names(schema, field, extension, draft.json_name, err);
 	if (status != ST_OK)
 		return status;
 	schema_features_merge(&features, field->options, 21);
@@ -228,8 +262,9 @@ static enum status schema_define_field(struct schema *schema, struct schema_mess
 	if (status != ST_OK)
 		return status;
 	schema_field_behaviour(field, &draft, &features);
-	*ret_oneof_index =
-		draft.has_oneof && !draft.is_proto3_optional ? draft.oneof_index : UINT64_MAX;
+	*ret_oneof_index = draft.has_oneof && !draft.is_proto3_optional && !extension
+				   ? draft.oneof_index
+				   : UINT64_MAX;
 	return ST_OK;
 }
 
@@ -405,13 +440,21 @@ static enum status schema_read_fields(struct schema *schema, struct schema_messa
 		if (field.number != 2 || field.type != WIRE_BYTES)
 			continue;
 		fields[i].declared_index = i;
-		status = schema_define_field(schema, entry, field.bytes, &fields[i], &oneof_of[i],
-					     err);
+		status = schema_define_field(
+			schema, &(struct schema_field_source){entry, NULL, field.bytes}, &fields[i],
+			&oneof_of[i], err);
 		if (status == ST_OK && oneof_of[i] != UINT64_MAX &&
 		    (oneof_of[i] >= entry->message.oneof_count || fields[i].is_repeated))
 			status = schema_bad(err, fields[i].full_name,
 					    "not a valid member of a oneof");
 		i++;
+	}
+	for (const struct schema_extension *extension = entry->extensions;
+	     status == ST_OK && extension; extension = extension->next_of_message, i++) {
+		fields[i].declared_index = i; /* behind what is declared, so it has no comment */
+		status = schema_define_field(
+			schema, &(struct schema_field_source){entry, extension, extension->raw},
+			&fields[i], &oneof_of[i], err);
 	}
 	return status;
 }
@@ -430,8 +473,9 @@ static enum status schema_place_fields(struct schema *schema, struct message *me
 		if (i > 0 && fields[i].number == fields[i - 1].number)
 			return schema_bad(err, fields[i].full_name,
 					  "the field number is used twice");
-		status = schema_add_symbol(schema, fields[i].full_name, SCHEMA_OTHER, message->file,
-					   &fields[i], err);
+		if (!fields[i].is_extension) /* it has its symbol */
+			status = schema_add_symbol(schema, fields[i].full_name, SCHEMA_OTHER,
+						   message->file, &fields[i], err);
 	}
 	message->fields = fields;
 	return status;
@@ -575,6 +619,38 @@ static enum status schema_define_service(struct schema *schema, struct schema_se
 	return status;
 }
 
+/* Hands every extension to the message it extends. Those of a message set have an encoding of their
+ * own, which JSON does not know: they are left out. */
+static enum status schema_attach_extensions(struct schema *schema, struct error *err)
+{
+	struct schema_extension *extension = schema->first_extension;
+
+	for (; extension; extension = extension->next) {
+		struct schema_message_entry *entry;
+		const struct schema_symbol *symbol;
+		struct wire_field field = {0};
+
+		if (wire_find_last(extension->raw, 2, WIRE_BYTES, &field))
+			symbol = schema_resolve(schema, extension->scope, field.bytes);
+		else
+			symbol = NULL;
+		if (!symbol || symbol->kind != SCHEMA_MESSAGE)
+			return error_set(err, ST_INVALID_ARGUMENT,
+					 "%.*s: %.*s extends the unknown message %.*s",
+					 SPAN_FMT(extension->file->name),
+					 SPAN_FMT(extension->full_name), SPAN_FMT(field.bytes));
+		entry = container_of((struct message *)symbol->thing, struct schema_message_entry,
+				     message);
+		if (wire_find_last(entry->message.options, 1, WIRE_VARINT, &field) &&
+		    field.integer != 0)
+			continue;
+		extension->next_of_message = entry->extensions;
+		entry->extensions = extension;
+		entry->message.field_count++;
+	}
+	return ST_OK;
+}
+
 /* Only now is it known which messages are map entries. */
 static void schema_mark_maps(struct schema *schema)
 {
@@ -589,7 +665,7 @@ static void schema_mark_maps(struct schema *schema)
 
 enum status schema_define(struct schema *schema, struct error *err)
 {
-	enum status status = ST_OK;
+	enum status status = schema_attach_extensions(schema, err);
 	size_t i = 0;
 
 	for (struct schema_message_entry *entry = schema->first_message; status == ST_OK && entry;
@@ -612,99 +688,4 @@ enum status schema_define(struct schema *schema, struct error *err)
 			(void)error_wrap(err, "%.*s", SPAN_FMT(entry->service.file->name));
 	}
 	return status;
-}
-
-/* ---- well-known types ---- */
-
-#define REPEATED 0x80
-
-/* The types of fields 1, 2, … that make a message the well-known one. */
-struct schema_known {
-	const char *full_name;
-	enum known_type known;
-	uint8_t types[7];
-};
-
-static const struct schema_known schema_known_types[] = {
-	{"google.protobuf.Any", KNOWN_ANY, {FIELD_STRING, FIELD_BYTES}},
-	{"google.protobuf.Timestamp", KNOWN_TIMESTAMP, {FIELD_INT64, FIELD_INT32}},
-	{"google.protobuf.Duration", KNOWN_DURATION, {FIELD_INT64, FIELD_INT32}},
-	{"google.protobuf.FieldMask", KNOWN_FIELD_MASK, {FIELD_STRING | REPEATED}},
-	{"google.protobuf.Struct", KNOWN_STRUCT, {FIELD_MESSAGE | REPEATED}},
-	{"google.protobuf.Value",
-	 KNOWN_VALUE,
-	 {FIELD_ENUM, FIELD_DOUBLE, FIELD_STRING, FIELD_BOOL, FIELD_MESSAGE, FIELD_MESSAGE}},
-	{"google.protobuf.ListValue", KNOWN_LIST_VALUE, {FIELD_MESSAGE | REPEATED}},
-	{"google.protobuf.Empty", KNOWN_EMPTY, {0}},
-	{"google.protobuf.DoubleValue", KNOWN_WRAPPER, {FIELD_DOUBLE}},
-	{"google.protobuf.FloatValue", KNOWN_WRAPPER, {FIELD_FLOAT}},
-	{"google.protobuf.Int64Value", KNOWN_WRAPPER, {FIELD_INT64}},
-	{"google.protobuf.UInt64Value", KNOWN_WRAPPER, {FIELD_UINT64}},
-	{"google.protobuf.Int32Value", KNOWN_WRAPPER, {FIELD_INT32}},
-	{"google.protobuf.UInt32Value", KNOWN_WRAPPER, {FIELD_UINT32}},
-	{"google.protobuf.BoolValue", KNOWN_WRAPPER, {FIELD_BOOL}},
-	{"google.protobuf.StringValue", KNOWN_WRAPPER, {FIELD_STRING}},
-	{"google.protobuf.BytesValue", KNOWN_WRAPPER, {FIELD_BYTES}},
-	{"google.api.HttpBody",
-	 KNOWN_HTTP_BODY,
-	 {FIELD_STRING, FIELD_BYTES, FIELD_MESSAGE | REPEATED}},
-};
-
-static bool schema_has_shape(const struct message *message, const struct schema_known *known)
-{
-	size_t count = strlen((const char *)known->types);
-
-	if (message->field_count != count)
-		return false;
-	for (size_t i = 0; i < count; i++) {
-		const struct field *field = &message->fields[i];
-
-		if (field->number != i + 1 || field->type != (known->types[i] & 0x7F) ||
-		    field->is_repeated != ((known->types[i] & REPEATED) != 0))
-			return false;
-	}
-	return true;
-}
-
-static struct message *schema_known_message(struct schema *schema, const char *full_name)
-{
-	const struct message *found = schema_find_message(schema, span_from_str(full_name));
-
-	return found ? &container_of(found, struct schema_message_entry, message)->message : NULL;
-}
-
-/* Struct, Value and ListValue are read and printed together: each must be what the others take it
- * for. */
-static bool schema_is_json_trio(const struct message *object, const struct message *value,
-				const struct message *list)
-{
-	return object && value && list && object->known && value->known && list->known &&
-	       object->fields[0].is_map &&
-	       object->fields[0].message->map_key->type == FIELD_STRING &&
-	       object->fields[0].message->map_value->message == value &&
-	       value->fields[0].enum_type->is_null_value && value->fields[4].message == object &&
-	       value->fields[5].message == list && list->fields[0].message == value;
-}
-
-void schema_mark_known(struct schema *schema)
-{
-	struct message *object = schema_known_message(schema, "google.protobuf.Struct");
-	struct message *value = schema_known_message(schema, "google.protobuf.Value");
-	struct message *list = schema_known_message(schema, "google.protobuf.ListValue");
-
-	for (size_t i = 0; i < sizeof(schema_known_types) / sizeof(schema_known_types[0]); i++) {
-		const struct schema_known *known = &schema_known_types[i];
-		struct message *message = schema_known_message(schema, known->full_name);
-
-		if (message && schema_has_shape(message, known))
-			message->known = known->known;
-	}
-	if (schema_is_json_trio(object, value, list))
-		return;
-	if (object)
-		object->known = KNOWN_NONE;
-	if (value)
-		value->known = KNOWN_NONE;
-	if (list)
-		list->known = KNOWN_NONE;
 }

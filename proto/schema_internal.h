@@ -1,10 +1,10 @@
 #ifndef HEADGATE_PROTO_SCHEMA_INTERNAL_H
 #define HEADGATE_PROTO_SCHEMA_INTERNAL_H
 
-/* What schema.c, schema_file.c, schema_declare.c and schema_define.c share. A schema is built in
- * three steps: the files are put in order (schema_file), every message, enum and service gets its
- * name (schema_declare), then fields and methods are read, now that all names they may use are
- * known (schema_define). */
+/* What the files named schema*.c share. A schema is built in four steps: the files are put in order
+ * (schema_file), every message, enum and service gets its name (schema_declare), fields and methods
+ * are read, now that all names they may use are known (schema_define), and the well-known types are
+ * marked (schema_known). */
 
 #include "proto/schema.h"
 #include "proto/wire.h"
@@ -46,11 +46,23 @@ struct schema_symbol {
 	const void *thing;
 };
 
+/* An extension, not yet among the fields of the message it extends. */
+struct schema_extension {
+	struct span raw;
+	struct span scope; /* where it is declared: names of types are relative to it */
+	struct span full_name;
+	struct schema_features features;
+	const struct proto_file *file;
+	struct schema_extension *next;		  /* in the schema */
+	struct schema_extension *next_of_message; /* in the message */
+};
+
 /* Declared, not yet defined. */
 struct schema_message_entry {
 	struct message message;
 	struct span raw;
 	struct schema_features features;
+	struct schema_extension *extensions;
 	struct field *fields; /* message.fields, while building */
 	struct schema_message_entry *next;
 };
@@ -81,6 +93,7 @@ struct schema {
 	struct schema_message_entry **last_message;
 	struct schema_service_entry *first_service;
 	struct schema_service_entry **last_service;
+	struct schema_extension *first_extension; /* the last declared */
 	size_t message_count;
 	size_t field_count;
 	size_t enum_value_count;
