@@ -513,10 +513,12 @@ static void act_finish(struct entity *entity, const struct entity_act *act,
 		entity->reply = NULL;
 		return;
 	}
-	if (act->type == ENTITY_ACT_FAIL_CURRENT)
+	if (act->type == ENTITY_ACT_FAIL_CURRENT) {
 		entity_ticket_fail(ticket, act->code, act->text, is_copied);
-	else
+	} else {
 		entity_ticket_enqueue(ticket, entity, true);
+		entity_watch_queue(entity);
+	}
 	drop_reply(entity);
 }
 

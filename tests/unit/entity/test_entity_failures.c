@@ -276,6 +276,26 @@ static void stale_reads_are_run_again(void **state)
 	assert_int_equal(fake_journal_head(f->journal, &key).sequence, 4);
 }
 
+/* A command that has to run again waits in the queue as any other, with its deadline. */
+static void commands_that_run_again_have_a_deadline(void **state)
+{
+	struct entity_world *f = *state;
+	struct fake_journal_step held = {.outcome = FAKE_JOURNAL_AS_IS, .is_held = true};
+	struct fake_journal_step conflict = {.outcome = FAKE_JOURNAL_CONFLICT};
+	struct entity_world_call *late;
+
+	(void)entity_world_increase(f, "a");
+	entity_world_wait_for(f, entity_world_all_replied);
+	fake_journal_script(f->journal, FAKE_JOURNAL_APPEND, &conflict);
+	fake_journal_script(f->journal, FAKE_JOURNAL_LOAD, &held);
+	late = entity_world_submit_with(f, "/test.Counter/Increase", "a", SPAN_LIT("\x10\x01"),
+					loop_now_ns(f->loop) + 300 * NS_PER_MS);
+	entity_world_wait_for(f, entity_world_all_replied);
+	entity_world_is_failure(late, ST_DEADLINE_EXCEEDED,
+				"The command waited too long in the entity's queue");
+	assert_int_equal(f->function.commands, 2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -292,6 +312,7 @@ int main(void)
 		TEST(append_outcomes),
 		TEST(verify_outcomes),
 		TEST(stale_reads_are_run_again),
+		TEST(commands_that_run_again_have_a_deadline),
 #undef TEST
 #undef TEST_WITH
 	};
