@@ -26,6 +26,8 @@
 #define LOCK_POLL_MS ((uint64_t)20)
 #define RESTART_MIN_MS ((uint64_t)10)
 #define RESTART_MAX_MS ((uint64_t)5000)
+/* For writing and syncing what is in memory: some milliseconds on a disk that is well. */
+#define END_WAIT_MS 2000
 /* A server that lived so long starts the backoff anew. */
 #define RESTART_STABLE_MS ((uint64_t)10000)
 /* The socket appears after 8 to 36 ms; reading a large journal takes longer and is worth a line. */
@@ -360,10 +362,9 @@ void embedded_close(struct embedded *e)
 	if (!e)
 		return;
 	timer_stop(&e->timer);
-	if (e->process) {
-		process_signal(e->process, SIGTERM);
-		process_release(e->process);
-	}
+	/* Where we are the first process of a container, all others are killed when we leave. */
+	if (e->process)
+		process_end(e->process, SIGTERM, END_WAIT_MS);
 	if (e->lock_fd >= 0)
 		(void)close(e->lock_fd); /* the child holds the lock until it is done */
 	if (e->log_fd >= 0)

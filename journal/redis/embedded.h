@@ -35,7 +35,8 @@ MUST_CHECK enum status embedded_open(struct loop *loop, const struct embedded_pa
 				     const struct embedded_ops *ops, void *data,
 				     struct embedded **ret_embedded, struct error *err);
 
-/* Ends the server (it writes what it has) without waiting for it. NULL is a no-op. */
+/* Ends the server and waits for it to write what it has, two seconds at the most: not from inside
+ * the loop. NULL is a no-op. */
 void embedded_close(struct embedded *embedded);
 
 /* Where the server listens. */

@@ -7,7 +7,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/close_range.h>
+#include <poll.h>
 #include <signal.h>
+#include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -248,6 +250,21 @@ void process_release(struct process *process)
 {
 	if (process)
 		process->on_exit = NULL;
+}
+
+void process_end(struct process *process, int signal_number, int wait_ms)
+{
+	struct pollfd child = {.fd = pidfd_open(process->pid, 0), .events = POLLIN};
+
+	process_release(process);
+	process_signal(process, signal_number);
+	/* An old kernel has no such descriptor; a signal to us is impatience. Then it is not
+	 * awaited. */
+	if (child.fd >= 0)
+		(void)poll(&child, 1, wait_ms);
+	if (child.fd >= 0)
+		(void)close(child.fd);
+	process_reap(process);
 }
 
 static void on_child_signal_closed(uv_handle_t *handle)

@@ -159,6 +159,7 @@ describe('the gateway', () => {
     };
     await Promise.all(Array.from({ length: 64 }, (_, n) => worker(n)));
     assert.deepEqual(await gateway.exited, { code: 0, signal: null });
+    assert.throws(() => process.kill(gateway.event('journal_child').pid, 0), { code: 'ESRCH' }, 'redis-server is left behind');
     const took = Date.now() - term;
     assert.ok(took < 3000, `it took ${took} ms`);
     const stopped = gateway.event('stopped');

@@ -201,6 +201,37 @@ static void a_released_child_is_reaped_in_silence(void **state)
 		continue;
 }
 
+static void an_end_is_waited_for(void **state)
+{
+	static const struct {
+		const char *script;
+		bool is_heeded;
+	} rows[] = {
+		{"trap 'exit 0' TERM; echo; read x", true},
+		{"trap '' TERM; echo; read x", false},
+	};
+	struct fixture *f = *state;
+	char byte;
+
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		int hold[2];
+		pid_t pid;
+
+		assert_int_equal(pipe2(hold, O_CLOEXEC), 0);
+		start(f, rows[i].script,
+		      (struct process_params){.stdin_fd = hold[0], .output_fd = f->pipe[1]});
+		pid = process_pid(f->process);
+		assert_int_equal(read(f->pipe[0], &byte, 1), 1); /* the trap is set */
+		process_end(f->process, SIGTERM, rows[i].is_heeded ? 10000 : 20);
+		assert_int_equal(kill(pid, 0), rows[i].is_heeded ? -1 : 0);
+		close(hold[0]);
+		close(hold[1]); /* ends the other one */
+		while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+			continue;
+	}
+	assert_false(f->is_over);
+}
+
 /* In the middle process: starts a child that only a signal ends, and tells its pid. */
 static void run_middle(int hold_fd, int report_fd)
 {
@@ -288,6 +319,7 @@ int main(void)
 		TEST(signals_reach_the_child),
 		TEST(missing_programs_are_told),
 		TEST(output_directory_and_descriptors_are_set),
+		TEST(an_end_is_waited_for),
 		TEST(a_released_child_is_reaped_in_silence),
 		TEST(children_die_with_their_parent),
 		TEST(signals_arrive_on_the_loop),
