@@ -219,14 +219,6 @@ static enum parse_result json_unicode_digit(struct json_lex *lex)
 	return json_keep_unicode(lex, lex->unicode_);
 }
 
-/* The plain part of a string: up to a quote, an escape, a control character or the end. */
-static const uint8_t *json_plain_end(const uint8_t *at, const uint8_t *end)
-{
-	while (at < end && *at != '"' && *at != '\\' && *at >= 0x20)
-		at++;
-	return at;
-}
-
 /* Reads on in a string. */
 static enum parse_result json_string(struct json_lex *lex, struct json_token *token)
 {
@@ -244,9 +236,9 @@ static enum parse_result json_string(struct json_lex *lex, struct json_token *to
 			is_fresh = false;
 			continue;
 		}
-		plain.data = lex->at_;
-		lex->at_ = json_plain_end(lex->at_, lex->end_);
-		plain.len = (size_t)(lex->at_ - plain.data);
+		plain = span_make(lex->at_, (size_t)(lex->end_ - lex->at_));
+		plain.len = text_json_plain(plain);
+		lex->at_ += plain.len;
 		if (plain.len && lex->surrogate_)
 			return json_bad(lex, "half of a surrogate pair");
 		if (lex->at_ < lex->end_ && *lex->at_ == '"' && is_fresh) {

@@ -54,6 +54,14 @@ bool json_number_is_valid(struct span text)
 	return at == text.len && text.len > 0;
 }
 
+/* Powers of ten that a double holds exactly; a float does up to the tenth. */
+#define JSON_POWERS_MAX 22
+#define JSON_POWERS_FLOAT_MAX 10
+static const double json_powers[JSON_POWERS_MAX + 1] = {
+	1e0,  1e1,  1e2,  1e3,	1e4,  1e5,  1e6,  1e7,	1e8,  1e9,  1e10, 1e11,
+	1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22,
+};
+
 /* The digits of a valid number without sign, leading and trailing zeros, and the power of ten of
  * the last of them. */
 struct json_decimal {
@@ -111,12 +119,39 @@ static bool json_is_zeros(struct span digits)
 	return true;
 }
 
-bool json_number_to_integer(struct span text, bool *ret_is_negative, uint64_t *ret_magnitude)
+/* Up to so many digits fit whatever they are. */
+#define JSON_DIGITS_SURE 19
+
+/* Nothing but digits, and not too many: most integers there are. */
+static bool json_plain_integer(struct span text, bool *ret_is_negative, uint64_t *ret_magnitude)
 {
-	struct json_decimal decimal = json_decimal_split(text);
-	int64_t shift = decimal.exponent - (int64_t)decimal.fraction.len;
+	size_t at = json_is_at(text, 0, '-');
 	uint64_t value = 0;
 
+	*ret_is_negative = at == 1;
+	if (text.len - at > JSON_DIGITS_SURE)
+		return false;
+	for (; at < text.len; at++) {
+		uint8_t digit = (uint8_t)(text.data[at] - '0');
+
+		if (digit > 9)
+			return false;
+		value = value * 10 + digit;
+	}
+	*ret_magnitude = value;
+	return true;
+}
+
+bool json_number_to_integer(struct span text, bool *ret_is_negative, uint64_t *ret_magnitude)
+{
+	struct json_decimal decimal;
+	uint64_t value = 0;
+	int64_t shift;
+
+	if (json_plain_integer(text, ret_is_negative, ret_magnitude))
+		return true;
+	decimal = json_decimal_split(text);
+	shift = decimal.exponent - (int64_t)decimal.fraction.len;
 	*ret_is_negative = decimal.is_negative;
 	*ret_magnitude = 0;
 	if (decimal.fraction.len == 0 && json_is_zeros(decimal.whole))
@@ -153,12 +188,39 @@ static const char *json_c_text(struct span text, char stack[JSON_NUMBER_STACK], 
 	return stack;
 }
 
+/* Splits a number into digits * 10^power; false unless digits <= digits_max and |power| <=
+ * power_max. When both are held exactly by a floating point type, one multiplication or division
+ * gives the nearest value of that type, as strtod would: rounding happens once. */
+static bool json_number_is_easy(struct span text, uint64_t digits_max, int power_max,
+				uint64_t *ret_digits, int *ret_power)
+{
+	struct json_decimal decimal = json_decimal_split(text);
+	int64_t power = decimal.exponent - (int64_t)decimal.fraction.len;
+	uint64_t digits = 0;
+
+	if (power < -power_max || power > power_max || !json_push_digits(&digits, decimal.whole) ||
+	    !json_push_digits(&digits, decimal.fraction) || digits > digits_max)
+		return false;
+	*ret_digits = digits;
+	*ret_power = (int)power;
+	return true;
+}
+
 bool json_number_to_double(struct span text, double *ret_value)
 {
 	char stack[JSON_NUMBER_STACK];
+	uint64_t digits;
+	double value;
 	char *heap;
-	double value = strtod(json_c_text(text, stack, &heap), NULL);
+	int power;
 
+	if (json_number_is_easy(text, (uint64_t)1 << 53, JSON_POWERS_MAX, &digits, &power)) {
+		value = power < 0 ? (double)digits / json_powers[-power]
+				  : (double)digits * json_powers[power];
+		*ret_value = json_is_at(text, 0, '-') ? -value : value;
+		return true;
+	}
+	value = strtod(json_c_text(text, stack, &heap), NULL);
 	mem_free(heap);
 	if (!isfinite(value))
 		return false;
@@ -169,9 +231,18 @@ bool json_number_to_double(struct span text, double *ret_value)
 bool json_number_to_float(struct span text, float *ret_value)
 {
 	char stack[JSON_NUMBER_STACK];
+	uint64_t digits;
+	float value;
 	char *heap;
-	float value = strtof(json_c_text(text, stack, &heap), NULL);
+	int power;
 
+	if (json_number_is_easy(text, (uint64_t)1 << 24, JSON_POWERS_FLOAT_MAX, &digits, &power)) {
+		value = power < 0 ? (float)digits / (float)json_powers[-power]
+				  : (float)digits * (float)json_powers[power];
+		*ret_value = json_is_at(text, 0, '-') ? -value : value;
+		return true;
+	}
+	value = strtof(json_c_text(text, stack, &heap), NULL);
 	mem_free(heap);
 	if (!isfinite(value))
 		return false;
@@ -214,10 +285,56 @@ static bool json_is_small_whole(double value)
 	       (value > 0 || value < 0 || !signbit(value));
 }
 
-/* Fifteen digits survive every round trip to double and back, so if fifteen are enough, %g has
- * already cut them to the shortest. Subnormal numbers have fewer digits to begin with. */
+/* A decimal digits / 10^places of as many digits as scale has, near a magnitude for which printf
+ * would write it without an exponent. */
+struct json_fixed {
+	uint64_t digits;
+	unsigned places;
+};
+
+/* The nearest such decimal below scale; false when the magnitude is out of reach. */
+static bool json_fixed_near(double magnitude, double scale, struct json_fixed *ret_fixed)
+{
+	unsigned places = 0;
+
+	if (!(magnitude >= 1e-4 && magnitude < scale))
+		return false;
+	while (magnitude * json_powers[places + 1] < scale)
+		places++;
+	*ret_fixed = (struct json_fixed){(uint64_t)(magnitude * json_powers[places] + 0.5), places};
+	return true;
+}
+
+static bool json_print_fixed(bool is_negative, struct json_fixed fixed, struct buf *out)
+{
+	char text[32];
+	size_t at = sizeof(text);
+
+	for (; fixed.places && fixed.digits % 10 == 0; fixed.places--)
+		fixed.digits /= 10;
+	for (unsigned i = 0; i < fixed.places; i++) {
+		text[--at] = (char)('0' + fixed.digits % 10);
+		fixed.digits /= 10;
+	}
+	if (fixed.places)
+		text[--at] = '.';
+	do {
+		text[--at] = (char)('0' + fixed.digits % 10);
+		fixed.digits /= 10;
+	} while (fixed.digits);
+	if (is_negative)
+		text[--at] = '-';
+	return buf_append(out, span_make(text + at, sizeof(text) - at));
+}
+
+/* Fifteen digits survive every round trip to double and back, so if fifteen are enough, cutting
+ * their zeros gives the shortest, as %g does. Whether they are is seen without printf: a decimal of
+ * fifteen digits that is nearest to this value is less than half a unit away from it, and dividing
+ * its digits by the power of ten rounds as strtod does. Subnormal numbers have fewer digits to
+ * begin with. Seventeen are enough for all. */
 bool json_number_print_double(double value, struct buf *out)
 {
+	struct json_fixed fixed;
 	char text[32];
 	int digits = fpclassify(value) == FP_SUBNORMAL ? 1 : 15;
 
@@ -225,16 +342,24 @@ bool json_number_print_double(double value, struct buf *out)
 		return json_print_special(value, out);
 	if (json_is_small_whole(value))
 		return json_number_print_i64((int64_t)value, out);
+	if (json_fixed_near(fabs(value), 1e15, &fixed)) {
+		if (!islessgreater((double)fixed.digits / json_powers[fixed.places], fabs(value)))
+			return json_print_fixed(value < 0, fixed, out);
+		digits = 16;
+	}
 	for (; digits <= 17; digits++) {
 		(void)snprintf(text, sizeof(text), "%.*g", digits, value); /* fits */
-		if (!islessgreater(strtod(text, NULL), value))
+		if (digits == 17 || !islessgreater(strtod(text, NULL), value))
 			break;
 	}
 	return buf_append_str(out, text);
 }
 
+/* As for double, with six and nine digits. Seven are tried without printf as well; but several
+ * decimals of seven digits may stand for one float, so that proves nothing when it fails. */
 bool json_number_print_float(float value, struct buf *out)
 {
+	struct json_fixed fixed;
 	char text[32];
 	int digits = fpclassify(value) == FP_SUBNORMAL ? 1 : 6;
 
@@ -242,9 +367,17 @@ bool json_number_print_float(float value, struct buf *out)
 		return json_print_special((double)value, out);
 	if (fabsf(value) < 1e6F && json_is_small_whole((double)value))
 		return json_number_print_i64((int64_t)value, out);
+	for (double scale = 1e6; scale < 1e8; scale *= 10) {
+		if (!json_fixed_near((double)fabsf(value), scale, &fixed))
+			continue;
+		if (!islessgreater((float)fixed.digits / (float)json_powers[fixed.places],
+				   fabsf(value)))
+			return json_print_fixed(value < 0, fixed, out);
+		digits = 7;
+	}
 	for (; digits <= 9; digits++) {
 		(void)snprintf(text, sizeof(text), "%.*g", digits, (double)value); /* fits */
-		if (!islessgreater(strtof(text, NULL), value))
+		if (digits == 9 || !islessgreater(strtof(text, NULL), value))
 			break;
 	}
 	return buf_append_str(out, text);

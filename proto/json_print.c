@@ -22,15 +22,26 @@
 
 /* ---- scanning ---- */
 
+enum status json_too_deep(const struct json_printer *printer)
+{
+	return error_set(printer->err, ST_INVALID_ARGUMENT,
+			 "protobuf message nested deeper than %u levels",
+			 printer->options.depth_max);
+}
+
+enum status json_malformed(const struct json_printer *printer, const struct message *message)
+{
+	return error_set(printer->err, ST_INVALID_ARGUMENT, "malformed protobuf message %.*s",
+			 SPAN_FMT(message->full_name));
+}
+
 enum status json_scan_begin(struct json_printer *printer, const struct message *message,
 			    struct json_scan *ret_scan)
 {
 	size_t need = printer->choice_count + message->oneof_count;
 
 	if (++printer->depth > printer->options.depth_max)
-		return error_set(printer->err, ST_INVALID_ARGUMENT,
-				 "protobuf message nested deeper than %u levels",
-				 printer->options.depth_max);
+		return json_too_deep(printer);
 	*ret_scan = (struct json_scan){message, printer->run_count, printer->choice_count,
 				       printer->choice_count};
 	if (need > printer->choice_cap) {
@@ -115,9 +126,7 @@ enum status json_scan_part(struct json_printer *printer, const struct json_scan 
 			status = json_push_run(printer, scan, field, record.record);
 	}
 	if (status == ST_OK && reader.is_bad)
-		status = error_set(printer->err, ST_INVALID_ARGUMENT,
-				   "malformed protobuf message %.*s",
-				   SPAN_FMT(scan->message->full_name));
+		status = json_malformed(printer, scan->message);
 	return status;
 }
 

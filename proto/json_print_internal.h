@@ -57,6 +57,11 @@ struct json_cursor {
 
 /* ---- json_print.c ---- */
 
+/* Errors. */
+enum status json_too_deep(const struct json_printer *printer) MUST_CHECK;
+enum status json_malformed(const struct json_printer *printer,
+			   const struct message *message) MUST_CHECK;
+
 /* Begins and ends the scan of a message; in between one call of json_scan_part for each part of it.
  */
 enum status json_scan_begin(struct json_printer *printer, const struct message *message,

@@ -18,16 +18,14 @@ static enum status json_done(const struct json_printer *printer, bool is_ok)
 enum status json_print_string(struct json_printer *printer, struct span text, bool is_strict)
 {
 	struct buf *out = printer->out;
-	size_t run = 0;
 
 	if (!text_is_utf8(text)) {
 		if (is_strict)
 			return error_set(printer->err, ST_INVALID_ARGUMENT, "not valid UTF-8");
 		return json_done(printer, text_json_quote(text, out));
 	}
-	for (; run < text.len; run++)
-		if (text.data[run] < 0x20 || text.data[run] == '"' || text.data[run] == '\\')
-			return json_done(printer, text_json_quote(text, out));
+	if (text_json_plain(text) < text.len)
+		return json_done(printer, text_json_quote(text, out));
 	return json_done(printer, buf_append_byte(out, '"') && buf_append(out, text) &&
 					  buf_append_byte(out, '"'));
 }
@@ -249,50 +247,86 @@ struct json_entry {
 	struct map_node node; /* key: the bytes of a string, or bits */
 	uint64_t bits;
 	struct span content;
-	struct json_entry *next;
+	struct wire_field value; /* the last record of it */
+	size_t value_count;
 };
 
 struct json_entries {
 	struct map by_key;
-	struct json_entry *first;
-	struct json_entry **last;
+	struct json_entry *list;
+	size_t count;
 };
 
-static void json_entries_add(struct json_entries *entries, const struct field *key,
-			     struct span content)
+/* Reads an entry; what is absent has its default. False when it is malformed. */
+static bool json_entry_read(struct json_entry *entry, const struct message *type,
+			    struct span content)
 {
-	struct json_entry *entry = mem_new(struct json_entry);
-	struct wire_field record = {0};
-	struct map_node *twin;
+	const struct field *key = type->map_key;
+	enum wire_type key_type = schema_wire_type(key->type);
+	enum wire_type value_type = schema_wire_type(type->map_value->type);
+	struct wire_field key_record = {0};
+	struct wire_reader reader;
+	struct wire_field record;
 
-	(void)wire_find_last(content, 1, schema_wire_type(key->type),
-			     &record); /* absent: default */
-	entry->content = content;
-	entry->bits = key->type == FIELD_BOOL ? record.integer != 0 : record.integer;
-	entry->node.key = key->type == FIELD_STRING ? record.bytes
-						    : span_make(&entry->bits, sizeof(entry->bits));
-	twin = map_find(&entries->by_key, entry->node.key);
-	if (twin) {
-		container_of(twin, struct json_entry, node)->content = content;
-		mem_free(entry);
-		return;
+	*entry = (struct json_entry){.content = content};
+	wire_reader_init(&reader, content);
+	while (wire_next(&reader, &record)) {
+		if (record.number == key->number && record.type == key_type) {
+			key_record = record;
+		} else if (record.number == type->map_value->number && record.type == value_type) {
+			entry->value = record;
+			entry->value_count++;
+		}
 	}
-	BUG_ON(!map_insert(&entries->by_key, &entry->node));
-	*entries->last = entry;
-	entries->last = &entry->next;
+	entry->bits = key->type == FIELD_BOOL ? key_record.integer != 0 : key_record.integer;
+	entry->node.key = key->type == FIELD_STRING ? key_record.bytes
+						    : span_make(&entry->bits, sizeof(entry->bits));
+	return !reader.is_bad;
 }
 
-static void json_entries_free(struct json_entries *entries)
+static bool json_entries_add(struct json_entries *entries, const struct message *type,
+			     struct span content)
 {
-	struct json_entry *entry = entries->first;
+	struct json_entry *entry = &entries->list[entries->count];
+	struct json_entry *twin;
 
-	while (entry) {
-		struct json_entry *next = entry->next;
-
-		mem_free(entry);
-		entry = next;
+	if (!json_entry_read(entry, type, content))
+		return false;
+	if (map_insert(&entries->by_key, &entry->node)) {
+		entries->count++;
+		return true;
 	}
+	twin = container_of(map_find(&entries->by_key, entry->node.key), struct json_entry, node);
+	twin->content = entry->content;
+	twin->value = entry->value;
+	twin->value_count = entry->value_count;
+	return true;
+}
+
+/* False when an entry is malformed. */
+static bool json_entries_init(struct json_entries *entries, const struct json_printer *printer,
+			      const struct message *type, struct json_runs runs)
+{
+	bool is_ok = true;
+	struct json_cursor cursor;
+	struct wire_field record;
+	size_t count = 0;
+
+	json_cursor_init(&cursor, printer, runs);
+	while (json_cursor_next(&cursor, &record))
+		count++;
+	*entries = (struct json_entries){.list = mem_new_array(struct json_entry, count + 1)};
+	map_init(&entries->by_key);
+	json_cursor_init(&cursor, printer, runs);
+	while (is_ok && json_cursor_next(&cursor, &record))
+		is_ok = json_entries_add(entries, type, record.bytes);
+	return is_ok;
+}
+
+static void json_entries_fini(struct json_entries *entries)
+{
 	map_fini(&entries->by_key);
+	mem_free(entries->list);
 }
 
 /* A key is always a string; numbers get quotes unless they have them already. */
@@ -313,30 +347,9 @@ static enum status json_print_key(struct json_printer *printer, const struct fie
 	return status;
 }
 
-static enum status json_print_entry_value(struct json_printer *printer,
-					  const struct json_scan *scan, const struct field *value)
-{
-	struct json_runs runs = json_scan_field(printer, scan, value);
-	struct span empty = SPAN_EMPTY;
-
-	if (value->message && runs.count == 0)
-		return json_print_message(printer, value->message, &empty);
-	return json_print_field(printer, value, runs);
-}
-
-static bool json_is_foreign_entry(const struct json_printer *printer, const struct json_scan *scan,
-				  const struct field *value)
-{
-	struct wire_field record;
-
-	return value->enum_type && value->enum_type->is_closed &&
-	       json_scan_last(printer, scan, value, &record) &&
-	       !schema_enum_by_number(value->enum_type, (int32_t)(uint32_t)record.integer);
-}
-
-/* Prints an entry unless its value is no value of a closed enum. */
-static enum status json_print_entry(struct json_printer *printer, const struct message *type,
-				    const struct json_entry *entry, bool *is_first)
+/* The message of an entry that has several parts of it. */
+static enum status json_print_entry_parts(struct json_printer *printer, const struct message *type,
+					  const struct json_entry *entry)
 {
 	struct json_scan scan;
 	enum status status = json_scan_begin(printer, type, &scan);
@@ -346,39 +359,68 @@ static enum status json_print_entry(struct json_printer *printer, const struct m
 	if (status != ST_OK)
 		return status;
 	json_scan_sort(printer, &scan);
-	if (!json_is_foreign_entry(printer, &scan, type->map_value)) {
-		json_print_item(printer, *is_first);
-		*is_first = false;
-		status = json_print_key(printer, type->map_key, entry);
-		(void)buf_append_str(printer->out,
-				     printer->options.add_whitespace ? ": " : ":"); /* sticky */
-		if (status == ST_OK)
-			status = json_print_entry_value(printer, &scan, type->map_value);
-	}
+	status = json_print_field(printer, type->map_value,
+				  json_scan_field(printer, &scan, type->map_value));
 	json_scan_end(printer, &scan);
+	return status;
+}
+
+static enum status json_print_entry_value(struct json_printer *printer, const struct message *type,
+					  const struct json_entry *entry)
+{
+	const struct field *value = type->map_value;
+	enum status status;
+
+	if (!value->message)
+		return json_print_scalar(printer, value, entry->value_count ? &entry->value : NULL);
+	if (entry->value_count > 1)
+		return json_print_entry_parts(printer, type, entry);
+	printer->depth++; /* for the entry */
+	status = json_print_message(printer, value->message, &entry->value.bytes);
+	printer->depth--;
+	return status;
+}
+
+static bool json_is_foreign_entry(const struct json_entry *entry, const struct field *value)
+{
+	return value->enum_type && value->enum_type->is_closed && entry->value_count &&
+	       !schema_enum_by_number(value->enum_type, (int32_t)(uint32_t)entry->value.integer);
+}
+
+/* Prints an entry unless its value is no value of a closed enum. */
+static enum status json_print_entry(struct json_printer *printer, const struct message *type,
+				    const struct json_entry *entry, bool *is_first)
+{
+	enum status status;
+
+	if (json_is_foreign_entry(entry, type->map_value))
+		return ST_OK;
+	json_print_item(printer, *is_first);
+	*is_first = false;
+	status = json_print_key(printer, type->map_key, entry);
+	(void)buf_append_str(printer->out,
+			     printer->options.add_whitespace ? ": " : ":"); /* sticky */
+	if (status == ST_OK)
+		status = json_print_entry_value(printer, type, entry);
 	return status == ST_OK && printer->out->is_full ? json_full(printer->err) : status;
 }
 
 static enum status json_print_map(struct json_printer *printer, const struct field *field,
 				  struct json_runs runs)
 {
-	struct json_entries entries = {0};
-	struct json_cursor cursor;
-	struct wire_field record;
+	struct json_entries entries;
 	enum status status = ST_OK;
 	bool is_first = true;
 
-	map_init(&entries.by_key);
-	entries.last = &entries.first;
-	json_cursor_init(&cursor, printer, runs);
-	while (json_cursor_next(&cursor, &record))
-		json_entries_add(&entries, field->message->map_key, record.bytes);
+	if (runs.count && printer->depth == printer->options.depth_max) /* entries are messages */
+		return json_too_deep(printer);
+	if (!json_entries_init(&entries, printer, field->message, runs))
+		status = json_malformed(printer, field->message);
 	json_print_open(printer, '{');
-	for (const struct json_entry *entry = entries.first; status == ST_OK && entry;
-	     entry = entry->next)
-		status = json_print_entry(printer, field->message, entry, &is_first);
+	for (size_t i = 0; status == ST_OK && i < entries.count; i++)
+		status = json_print_entry(printer, field->message, &entries.list[i], &is_first);
 	json_print_close(printer, '}', is_first);
-	json_entries_free(&entries);
+	json_entries_fini(&entries);
 	return status;
 }
 

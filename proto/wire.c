@@ -340,7 +340,10 @@ void wire_put_varint(struct wire_writer *writer, uint64_t value)
 {
 	uint8_t bytes[WIRE_VARINT_BYTES_MAX];
 
-	wire_put_raw(writer, span_make(bytes, wire_varint_encode(value, bytes)));
+	if (value >= 0x80 || writer->is_full)
+		wire_put_raw(writer, span_make(bytes, wire_varint_encode(value, bytes)));
+	else if (!buf_append_byte(writer->out_, (uint8_t)value))
+		writer->is_full = true;
 }
 
 void wire_put_fixed32(struct wire_writer *writer, uint32_t value)

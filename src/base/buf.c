@@ -83,11 +83,6 @@ bool buf_append_str(struct buf *buf, const char *text)
 	return buf_append(buf, span_from_str(text));
 }
 
-bool buf_append_byte(struct buf *buf, uint8_t byte)
-{
-	return buf_append(buf, span_make(&byte, 1));
-}
-
 bool buf_printf(struct buf *buf, const char *format, ...)
 {
 	va_list args;

@@ -41,13 +41,22 @@ static inline struct span buf_span(const struct buf *buf)
 /* Appends all or nothing; false (and is_full) when max_bytes would be passed. */
 bool buf_append(struct buf *buf, struct span bytes);
 bool buf_append_str(struct buf *buf, const char *text);
-bool buf_append_byte(struct buf *buf, uint8_t byte);
 bool buf_printf(struct buf *buf, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Room for n more bytes to be written by the caller, then buf_commit(written <= n). NULL (and
  * is_full) when max_bytes would be passed. Borrowed until the next call. */
 uint8_t *buf_reserve(struct buf *buf, size_t n);
 void buf_commit(struct buf *buf, size_t written);
+
+/* The byte of punctuation, which is most appends of a printer, costs no call while there is room.
+ */
+static inline bool buf_append_byte(struct buf *buf, uint8_t byte)
+{
+	if (buf->end_ == buf->cap_ || buf_len(buf) >= buf->max_bytes)
+		return buf_append(buf, span_make(&byte, 1));
+	buf->mem_[buf->end_++] = byte;
+	return true;
+}
 
 /* Removes n bytes at the front (n <= buf_len) or at the back (down to len). */
 void buf_consume(struct buf *buf, size_t n);

@@ -1,5 +1,30 @@
 #include "src/base/text.h"
 
+#include <string.h>
+
+/* Eight bytes are looked at in one step: a comparison that is true of any of them leaves some high
+ * bit set. */
+#define TEXT_WORD sizeof(uint64_t)
+#define TEXT_EACH(byte) (0x0101010101010101U * (uint64_t)(byte))
+
+static uint64_t text_word(const uint8_t *p)
+{
+	uint64_t word;
+
+	memcpy(&word, p, sizeof(word));
+	return word;
+}
+
+static uint64_t text_any_below(uint64_t word, uint8_t limit)
+{
+	return (word - TEXT_EACH(limit)) & ~word & TEXT_EACH(0x80);
+}
+
+static uint64_t text_any_is(uint64_t word, uint8_t byte)
+{
+	return text_any_below(word ^ TEXT_EACH(byte), 1);
+}
+
 /* Length of the UTF-8 sequence at p (n bytes left), 0 when malformed. Spec: RFC 3629 4. */
 static size_t text_utf8_len(const uint8_t *p, size_t n)
 {
@@ -38,6 +63,10 @@ bool text_is_utf8(struct span bytes)
 	while (i < bytes.len) {
 		size_t len;
 
+		while (bytes.len - i >= TEXT_WORD && !(text_word(bytes.data + i) & TEXT_EACH(0x80)))
+			i += TEXT_WORD;
+		if (i == bytes.len)
+			break;
 		if (bytes.data[i] < 0x80) {
 			i++;
 			continue;
@@ -208,6 +237,22 @@ static bool text_json_escape(uint8_t c, struct buf *out)
 			return buf_append_byte(out, '\\') &&
 			       buf_append_byte(out, (uint8_t)short_forms[i + 1]);
 	return buf_printf(out, "\\u%04x", c);
+}
+
+size_t text_json_plain(struct span text)
+{
+	size_t i = 0;
+
+	while (text.len - i >= TEXT_WORD) {
+		uint64_t word = text_word(text.data + i);
+
+		if (text_any_below(word, 0x20) | text_any_is(word, '"') | text_any_is(word, '\\'))
+			break;
+		i += TEXT_WORD;
+	}
+	while (i < text.len && text.data[i] >= 0x20 && text.data[i] != '"' && text.data[i] != '\\')
+		i++;
+	return i;
 }
 
 bool text_json_quote(struct span text, struct buf *out)

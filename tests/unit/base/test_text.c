@@ -39,6 +39,25 @@ static void utf8_follows_rfc_3629(void **state)
 			 text_is_utf8(span_from_str(rows[i].text)) == rows[i].is_good);
 }
 
+/* Every byte at every place of a text longer than a word, between plain bytes. */
+static void the_first_byte_that_is_not_plain_is_found(void **state)
+{
+	uint8_t text[21];
+
+	(void)state;
+	for (size_t at = 0; at < sizeof(text); at++)
+		for (unsigned c = 0; c < 256; c++) {
+			bool is_plain = c >= 0x20 && c != '"' && c != '\\';
+
+			memset(text, 'a', sizeof(text));
+			text[at] = (uint8_t)c;
+			assert_int_equal(text_json_plain(span_make(text, sizeof(text))),
+					 is_plain ? sizeof(text) : at);
+			assert_int_equal(text_is_utf8(span_make(text, sizeof(text))), c < 0x80);
+		}
+	assert_int_equal(text_json_plain(SPAN_EMPTY), 0);
+}
+
 static void u64_takes_digits_only(void **state)
 {
 	static const struct {
@@ -266,6 +285,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(utf8_follows_rfc_3629),
+		cmocka_unit_test(the_first_byte_that_is_not_plain_is_found),
 		cmocka_unit_test(u64_takes_digits_only),
 		cmocka_unit_test(u64_is_written_as_read),
 		cmocka_unit_test(percent_decoding),

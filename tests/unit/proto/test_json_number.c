@@ -1,6 +1,8 @@
 #include "proto/json_number.h"
 
 #include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "tests/unit/unit.h"
@@ -76,6 +78,11 @@ static void doubles_print_as_short_as_they_can(void **state)
 		{1.0, "1"},
 		{-123456789.0, "-123456789"},
 		{0.1, "0.1"},
+		{0.0001, "0.0001"},
+		{0.000123456789012345, "0.000123456789012345"},
+		{0.00001, "1e-05"},
+		{-999999999999999.5, "-999999999999999.5"},
+		{99999999999999.9, "99999999999999.9"},
 		{1.0 / 3, "0.3333333333333333"},
 		{0.1 + 0.2, "0.30000000000000004"},
 		{1e15, "1e+15"},
@@ -109,6 +116,10 @@ static void floats_print_as_short_as_they_can(void **state)
 		{0.1F, "0.1"},
 		{-0.0F, "-0"},
 		{16777216.0F, "16777216"},
+		{1234567.5F, "1234567.5"},
+		{8807010.0F, "8807010"},
+		{0.0001F, "0.0001"},
+		{0.00001F, "1e-05"},
 		{3.4028235e38F, "3.4028235e+38"},
 		{1e-45F, "1e-45"},
 		{1.17549435e-38F, "1.1754944e-38"},
@@ -152,6 +163,42 @@ static void every_double_comes_back(void **state)
 	buf_fini(&out);
 }
 
+/* What is converted without printf and strtod is what they would say. */
+static void decimals_agree_with_the_c_library(void **state)
+{
+	struct buf out;
+	uint64_t bits = 1;
+
+	(void)state;
+	buf_init(&out, 64);
+	for (int i = 0; i < 50000; i++) {
+		char text[48];
+		char want[32];
+		double value;
+		float narrow;
+
+		bits = bits * 6364136223846793005ULL + 1442695040888963407ULL;
+		(void)snprintf(text, sizeof(text), "%s%.*g", bits & 1 ? "-" : "",
+			       (int)(bits >> 8 & 15) + 2,
+			       (double)(bits >> 11) / (double)((uint64_t)1 << (bits >> 1 & 63)));
+		assert_true(json_number_to_double(span_from_str(text), &value));
+		UNIT_ROW(text, !islessgreater(value, strtod(text, NULL)));
+		assert_true(json_number_to_float(span_from_str(text), &narrow));
+		UNIT_ROW(text, !islessgreater(narrow, strtof(text, NULL)));
+		if (fabs(value) < 1e15 && !islessgreater(value, trunc(value)))
+			continue; /* whole numbers have no exponent, unlike with %g */
+		for (int digits = 15; digits <= 17; digits++) {
+			(void)snprintf(want, sizeof(want), "%.*g", digits, value);
+			if (!islessgreater(strtod(want, NULL), value))
+				break;
+		}
+		buf_reset(&out);
+		assert_true(json_number_print_double(value, &out));
+		UNIT_ROW_SPAN(text, buf_span(&out), want);
+	}
+	buf_fini(&out);
+}
+
 static void ranges_and_lengths_of_floating_point(void **state)
 {
 	char longest[400];
@@ -178,6 +225,7 @@ int main(void)
 		cmocka_unit_test(doubles_print_as_short_as_they_can),
 		cmocka_unit_test(floats_print_as_short_as_they_can),
 		cmocka_unit_test(every_double_comes_back),
+		cmocka_unit_test(decimals_agree_with_the_c_library),
 		cmocka_unit_test(ranges_and_lengths_of_floating_point),
 	};
 
