@@ -395,6 +395,7 @@ static void act_open(struct entity *entity)
 	take_service(entity, newest_service(entity));
 	entity->epoch = userfn_epoch(table->userfn);
 	entity_stream_open(&entity->stream, &params, &stream_ops, entity);
+	entity_table_want_room(table);
 }
 
 static bool act_send_init(struct entity *entity, const struct page *page)
@@ -648,10 +649,13 @@ static void sort_in(struct entity *entity)
 {
 	bool is_idle = entity_fsm_is_idle(&entity->fsm);
 
-	if (list_is_linked(&entity->idle_node) && !is_idle)
+	if (list_is_linked(&entity->idle_node) && !is_idle) {
 		list_remove(&entity->idle_node);
-	else if (!list_is_linked(&entity->idle_node) && is_idle)
+	} else if (!list_is_linked(&entity->idle_node) && is_idle) {
 		list_push_back(&entity->table->idle, &entity->idle_node);
+		if (entity->table->room_wanted > 0)
+			loop_task_schedule(entity->table->loop, &entity->table->room);
+	}
 }
 
 static void run_page(struct entity *entity, const struct entity_event *first,

@@ -107,6 +107,8 @@ struct entity_table {
 	struct list idle; /* struct entity, longest idle first */
 	struct list done; /* struct entity_ticket with an outcome to deliver */
 	struct loop_task deliver;
+	struct loop_task room;
+	size_t room_wanted; /* streams asked for that may be too many for the function */
 	struct list holders;
 	size_t holder_count;
 	size_t queued;
@@ -166,6 +168,10 @@ static inline struct span entity_id(const struct entity *entity)
 }
 
 /* ---- entity_table.c ------------------------------------------------------------------------- */
+/* One more stream was asked for: should the function take no more, an idle entity gives up its own,
+ * now or as soon as there is one. */
+void entity_table_want_room(struct entity_table *table);
+
 /* The entity is out of the map. */
 void entity_table_forgot(struct entity_table *table);
 

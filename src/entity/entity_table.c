@@ -50,6 +50,29 @@ static void on_deliver(void *data)
 	entity_table_deliver(data);
 }
 
+/* Runs when the channel has opened what it can: what still waits then is too much for the function.
+ * Servers of .NET take 100 streams by default. */
+static void on_room(void *data)
+{
+	struct entity_table *table = data;
+	size_t missing = userfn_short_of_streams(table->userfn);
+
+	if (table->room_wanted > missing)
+		table->room_wanted = missing;
+	while (table->room_wanted > 0 && !list_is_empty(&table->idle)) {
+		struct entity *first = list_entry(table->idle.next, struct entity, idle_node);
+
+		table->room_wanted -= first->is_stream_counted;
+		entity_run_type(first, ENTITY_EV_PASSIVATE);
+	}
+}
+
+void entity_table_want_room(struct entity_table *table)
+{
+	table->room_wanted++;
+	loop_task_schedule(table->loop, &table->room);
+}
+
 static void on_all_gone(void *data)
 {
 	struct entity_table *table = data;
@@ -85,6 +108,7 @@ struct entity_table *entity_table_new(struct loop *loop, struct userfn *userfn,
 	list_init(&table->done);
 	list_init(&table->holders);
 	loop_task_init(&table->deliver, on_deliver, table);
+	loop_task_init(&table->room, on_room, table);
 	loop_task_init(&table->drained, on_all_gone, table);
 	buf_init(&table->head, ENTITY_HEAD_BYTES_MAX);
 	buf_init(&table->name, NAME_BYTES_MAX);
@@ -294,6 +318,7 @@ void entity_table_free(struct entity_table *table)
 			    TEXT_SHUTTING_DOWN);
 	entity_table_deliver(table);
 	loop_task_cancel(&table->deliver);
+	loop_task_cancel(&table->room);
 	loop_task_cancel(&table->drained);
 	free_holders(table);
 	while ((node = map_next(&table->types, NULL))) {

@@ -414,6 +414,11 @@ size_t userfn_waiting(const struct userfn *u)
 	return channel_waiting_count(u->channel);
 }
 
+size_t userfn_short_of_streams(const struct userfn *u)
+{
+	return channel_state(u->channel) == CHANNEL_READY ? channel_waiting_count(u->channel) : 0;
+}
+
 struct channel *userfn_channel(struct userfn *u)
 {
 	return u->channel;

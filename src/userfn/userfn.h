@@ -51,6 +51,9 @@ uint64_t userfn_epoch(const struct userfn *userfn);
 /* Streams that wait for the connection or for the function's stream limit. */
 size_t userfn_waiting(const struct userfn *userfn);
 
+/* Of them, those that wait for the limit alone. */
+size_t userfn_short_of_streams(const struct userfn *userfn);
+
 /* For streams of entities. */
 struct channel *userfn_channel(struct userfn *userfn);
 

@@ -380,7 +380,7 @@ static void on_accept(void *data, int fd, const struct sockaddr *peer, unsigned 
 
 	(void)peer;
 	(void)peer_len;
-	limits.max_concurrent_streams = 20000;
+	limits.max_concurrent_streams = f->max_streams;
 	session->f = f;
 	list_push_back(&f->sessions, &session->node);
 	session->session = h2_server_new(f->loop, fd, &limits, &session_ops, session);
@@ -392,7 +392,7 @@ void fake_function_init(struct fake_function *f, struct loop *loop, int32_t mino
 	struct address address;
 	struct error err;
 
-	*f = (struct fake_function){.loop = loop};
+	*f = (struct fake_function){.loop = loop, .max_streams = 20000};
 	list_init(&f->sessions);
 	list_init(&f->streams);
 	buf_init(&f->spec, FAKE_BYTES_MAX);

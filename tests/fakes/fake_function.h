@@ -38,6 +38,7 @@ struct fake_function {
 	struct list streams; /* struct fake_stream, open ones */
 	struct buf spec;     /* what discover answers */
 	enum status discover_code;
+	uint32_t max_streams; /* of connections accepted from now on */
 
 	/* Takes calls of actions, if set; else they are taken for commands. */
 	void (*on_action)(void *data, struct h2_stream *stream, const struct h2_headers *headers);

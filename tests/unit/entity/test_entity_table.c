@@ -242,6 +242,30 @@ static bool has_new_connection(void *data)
 	return f->function.discovers == 2 && userfn_is_ready(f->userfn, NULL);
 }
 
+/* A function may take few streams at once: idle entities give up theirs. */
+static void streams_are_shared(void **state)
+{
+	struct entity_world *f = *state;
+	char key[16];
+
+	f->function.max_streams = 4;
+	fake_function_drop(&f->function);
+	entity_world_wait_for(f, has_new_connection);
+	(void)entity_world_increase(f, "hang");
+	for (unsigned round = 0; round < 2; round++) {
+		for (unsigned i = 0; i < 20; i++) {
+			(void)snprintf(key, sizeof(key), "e%u", i);
+			(void)entity_world_increase(f, key);
+		}
+	}
+	f->want = 40;
+	entity_world_wait_for(f, entity_world_some_replied);
+	for (size_t i = 1; i < f->calls; i++)
+		assert_int_equal(entity_world_amount_of(&f->seen[i]), 1 + (i - 1) / 20);
+	/* and nobody else goes to sleep before the time */
+	assert_int_equal(entity_table_active(f->table), 4);
+}
+
 /* The function takes no more streams on the connection and comes back with another description. */
 static void entities_move_to_a_new_connection(void **state)
 {
@@ -482,6 +506,7 @@ int main(void)
 		TEST_WITH(idle_entities_make_room, entity_world_set_up_closed),
 		TEST_WITH(busy_entities_do_not, entity_world_set_up_closed),
 		TEST_WITH(idle_entities_go_to_sleep, entity_world_set_up_short_sleep),
+		TEST(streams_are_shared),
 		TEST(entities_move_to_a_new_connection),
 		TEST_WITH(stubborn_functions_are_cut, entity_world_set_up_closed),
 		TEST(waiting_commands_have_a_deadline),
