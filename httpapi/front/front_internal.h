@@ -21,6 +21,7 @@ struct http_head;
 struct http_request;
 struct listener;
 struct metadata;
+struct route_match;
 struct routes;
 struct status_map;
 
@@ -103,5 +104,9 @@ void json_exchange_drop_spare(struct front *front);
 /* A JSON call. The head's target was not looked at yet. */
 void json_exchange_serve(struct front *front, struct http_request *request,
 			 const struct http_head *head);
+
+/* The same for a method with streams; match is borrowed. */
+void json_stream_serve(struct front *front, struct http_request *request,
+		       const struct http_head *head, const struct route_match *match);
 
 #endif

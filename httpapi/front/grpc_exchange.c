@@ -125,15 +125,17 @@ static void grpc_exchange_cut(struct front_call *base)
 	grpc_exchange_free(self);
 }
 
-/* A call whose client named no deadline still has one, unless it may stream for ever. */
+/* A call whose client named no deadline still has one, unless streams may go on for ever. */
 static void grpc_exchange_set_deadline(struct grpc_exchange *self)
 {
 	const struct method *method = self->exchange.method->schema;
-	uint64_t wait_ms = self->base.front->params.config->http_request_timeout_ms;
+	const struct config *config = self->base.front->params.config;
+	bool is_stream = method->client_streaming || method->server_streaming;
+	uint64_t wait_ms =
+		is_stream ? config->http_stream_timeout_ms : config->http_request_timeout_ms;
 	uint64_t deadline_ns = grpc_server_deadline_ns(self->call);
 
-	if (deadline_ns == DEADLINE_NEVER && !method->client_streaming &&
-	    !method->server_streaming) {
+	if (deadline_ns == DEADLINE_NEVER && wait_ms) {
 		deadline_ns =
 			clock_deadline(loop_now_ns(self->base.front->loop), wait_ms * NS_PER_MS);
 		grpc_server_set_deadline(self->call, deadline_ns);

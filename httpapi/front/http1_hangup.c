@@ -16,9 +16,12 @@ static void http1_hangup_one(struct http1_conn *conn)
 {
 	struct http1_request *request = conn->request;
 
-	/* While the request is on its way in, the library itself reads the end of input. */
+	/* While the request is on its way in, the library itself reads the end of input. What is
+	 * complete is sent all the same: only our half of the connection is needed for it. */
 	if (request && (request->state == HTTP1_WAITING || request->state == HTTP1_PAUSED))
 		http1_request_break(request, ST_CANCELLED);
+	else if (request && request->state == HTTP1_STREAMING && !request->has_finished)
+		http1_conn_cut(conn);
 }
 
 static void http1_hangup_on_ready(void *data, unsigned events)

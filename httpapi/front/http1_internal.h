@@ -15,8 +15,8 @@
 #include "src/runtime/loop.h"
 #include "src/runtime/timer.h"
 
-/* What http1.c (the daemon and its connections), http1_request.c (one request) and http1_hangup.c
- * (who has gone) and http1_linger.c (who still sends) share. */
+/* What http1.c (the daemon and its connections), http1_request.c and http1_stream.c (one request
+ * and its answer), http1_hangup.c (who has gone) and http1_linger.c (who still sends) share. */
 struct watch;
 struct http1_conn;
 struct http1_request;
@@ -69,7 +69,8 @@ enum http1_state {
 	HTTP1_WAITING,	/* suspended: the body is complete, the answer is not there */
 	HTTP1_ANSWERED, /* the answer is there but cannot be queued yet */
 	HTTP1_QUEUED,
-	HTTP1_BROKEN, /* to be closed without an answer */
+	HTTP1_STREAMING, /* queued, and its body is still being written */
+	HTTP1_BROKEN,	 /* to be closed without an answer */
 };
 
 struct http1_request {
@@ -86,6 +87,14 @@ struct http1_request {
 	bool is_wanted; /* a read is unanswered */
 	bool has_ended; /* the handler knows that the body is complete */
 	bool must_close;
+	/* of an answer that comes piece by piece */
+	struct buf out; /* written, not taken by the library */
+	struct loop_task drained;
+	bool is_streamed;
+	bool is_sleeping;   /* suspended: out is empty */
+	bool wants_drained; /* out passed the high water */
+	bool has_finished;
+	bool is_whole; /* has_finished: not to be broken */
 };
 
 /* Runs the daemon at the end of this turn. */
@@ -108,6 +117,11 @@ void http1_request_free(struct http1_request *request);
 /* The client is gone, or must be: the handler is told and a suspended connection wakes up to die.
  */
 void http1_request_break(struct http1_request *request, enum status why);
+
+/* The body of an answer that comes piece by piece. Waking up is the caller's. */
+struct MHD_Response *http1_stream_new(struct http1_request *request);
+MUST_CHECK enum status http1_stream_write(struct http1_request *request, struct span bytes);
+void http1_stream_fini(struct http1_request *request);
 
 MUST_CHECK enum status http1_hangup_open(struct http1 *http1, struct error *err);
 void http1_hangup_add(struct http1 *http1, struct http1_conn *conn);

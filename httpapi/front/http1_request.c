@@ -14,8 +14,10 @@
 
 static void http1_request_wake(struct http1_request *request)
 {
-	if (request->state != HTTP1_PAUSED && request->state != HTTP1_WAITING)
+	if (request->state != HTTP1_PAUSED && request->state != HTTP1_WAITING &&
+	    !request->is_sleeping)
 		return;
+	request->is_sleeping = false;
 	MHD_resume_connection(request->connection);
 	http1_schedule(request->conn->http1);
 }
@@ -32,12 +34,12 @@ static void http1_request_read(struct http_request *base)
 	request->state = HTTP1_BODY;
 }
 
-static struct MHD_Response *http1_request_build(const struct http_response *response, bool is_close)
+static void http1_request_set_headers(struct http1_request *request,
+				      const struct http_response *response)
 {
-	struct MHD_Response *built = MHD_create_response_from_buffer(
-		response->body.len, (void *)(uintptr_t)response->body.data, MHD_RESPMEM_MUST_COPY);
+	bool is_close = request->must_close || request->conn->http1->is_draining;
 
-	BUG_ON(!built); /* out of memory */
+	BUG_ON(!request->response); /* out of memory */
 	for (size_t i = 0; i < response->header_count; i++) {
 		const struct h2_header *header = &response->headers[i];
 		char name[64];
@@ -47,23 +49,21 @@ static struct MHD_Response *http1_request_build(const struct http_response *resp
 			memcpy(name, header->name.data, header->name.len);
 			name[header->name.len] = '\0';
 			/* Refuses what is no header; then it is left out. */
-			(void)MHD_add_response_header(built, name, value);
+			(void)MHD_add_response_header(request->response, name, value);
 		}
 		mem_free(value);
 	}
 	if (is_close)
-		(void)MHD_add_response_header(built, "Connection", "close");
-	return built;
+		(void)MHD_add_response_header(request->response, "Connection", "close");
 }
 
-static void http1_request_respond(struct http_request *base, const struct http_response *response)
+/* The answer is there: it is queued as soon as the library takes it. */
+static void http1_request_answer(struct http1_request *request,
+				 const struct http_response *response)
 {
-	struct http1_request *request = container_of(base, struct http1_request, base);
 	const struct http1_params *params = &request->conn->http1->params;
-	bool is_close = request->must_close || request->conn->http1->is_draining;
 
-	BUG_ON(request->response != NULL);
-	request->response = http1_request_build(response, is_close);
+	http1_request_set_headers(request, response);
 	request->status = (unsigned)response->status;
 	request->is_wanted = false;
 	http1_request_wake(request);
@@ -71,7 +71,51 @@ static void http1_request_respond(struct http_request *base, const struct http_r
 		timer_start_in(&request->conn->deadline, params->body_timeout_ms < HTTP1_DRAIN_MS
 								 ? params->body_timeout_ms
 								 : HTTP1_DRAIN_MS);
+	request->body_bytes = 0; /* of what is dropped */
 	request->state = HTTP1_ANSWERED;
+}
+
+static void http1_request_respond(struct http_request *base, const struct http_response *response)
+{
+	struct http1_request *request = container_of(base, struct http1_request, base);
+
+	BUG_ON(request->response != NULL);
+	request->response = MHD_create_response_from_buffer(
+		response->body.len, (void *)(uintptr_t)response->body.data, MHD_RESPMEM_MUST_COPY);
+	http1_request_answer(request, response);
+}
+
+static void http1_request_begin_stream(struct http_request *base, const struct http_response *head)
+{
+	struct http1_request *request = container_of(base, struct http1_request, base);
+
+	BUG_ON(request->response != NULL || !request->has_ended);
+	request->response = http1_stream_new(request);
+	http1_request_answer(request, head);
+}
+
+static enum status http1_request_write(struct http_request *base, struct span bytes)
+{
+	struct http1_request *request = container_of(base, struct http1_request, base);
+	enum status status = http1_stream_write(request, bytes);
+
+	if (!status)
+		http1_request_wake(request);
+	return status;
+}
+
+static size_t http1_request_unsent(const struct http_request *base)
+{
+	return buf_len(&container_of(base, struct http1_request, base)->out);
+}
+
+static void http1_request_end_stream(struct http_request *base, bool is_whole)
+{
+	struct http1_request *request = container_of(base, struct http1_request, base);
+
+	request->has_finished = true;
+	request->is_whole = is_whole;
+	http1_request_wake(request);
 }
 
 static void http1_request_abort(struct http_request *base)
@@ -85,6 +129,10 @@ static const struct http_transport_ops http1_transport = {
 	.read = http1_request_read,
 	.respond = http1_request_respond,
 	.abort = http1_request_abort,
+	.begin = http1_request_begin_stream,
+	.write = http1_request_write,
+	.unsent = http1_request_unsent,
+	.end = http1_request_end_stream,
 };
 
 void http1_request_break(struct http1_request *request, enum status why)
@@ -191,6 +239,16 @@ static bool http1_request_has_body(const struct http1_request *request)
 	return request->framing.is_chunked || request->framing.content_length > 0;
 }
 
+/* Watches how long the body is silent, unless the handler does. */
+static void http1_request_watch_body(struct http1_request *request)
+{
+	if (request->base.has_own_body_wait)
+		timer_stop(&request->conn->deadline);
+	else
+		timer_start_in(&request->conn->deadline,
+			       request->conn->http1->params.body_timeout_ms);
+}
+
 /* The head is complete: refuses it or hands it over. */
 static void http1_request_begin(struct http1_request *request, const char *method,
 				const char *version)
@@ -238,6 +296,8 @@ static void http1_request_begin(struct http1_request *request, const char *metho
 	request->must_close = http1_request_has_body(request);
 	http1->params.serve(http1->params.data, &request->base, &head);
 	request->must_close = false;
+	if (request->base.has_own_body_wait && request->state == HTTP1_BODY)
+		timer_stop(&request->conn->deadline);
 }
 
 static enum MHD_Result http1_request_queue(struct http1_request *request)
@@ -246,7 +306,7 @@ static enum MHD_Result http1_request_queue(struct http1_request *request)
 		MHD_queue_response(request->connection, request->status, request->response);
 
 	timer_stop(&request->conn->deadline); /* the library's idle timeout takes over */
-	request->state = HTTP1_QUEUED;
+	request->state = request->is_streamed ? HTTP1_STREAMING : HTTP1_QUEUED;
 	return result;
 }
 
@@ -272,7 +332,7 @@ static enum MHD_Result http1_request_take(struct http1_request *request, const c
 	request->body_bytes += bytes.len;
 	if (request->state == HTTP1_BODY && handler) {
 		request->is_wanted = false;
-		timer_start_in(&request->conn->deadline, params->body_timeout_ms);
+		http1_request_watch_body(request);
 		handler->on_body(request->base.handler_data, bytes);
 		return MHD_YES;
 	}
@@ -335,6 +395,7 @@ void http1_request_free(struct http1_request *request)
 	}
 	if (request->response)
 		MHD_destroy_response(request->response);
+	http1_stream_fini(request);
 	mem_free(request->target);
 	request->conn->request = NULL;
 	request->magic = 0;

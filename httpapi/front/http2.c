@@ -61,7 +61,7 @@ static void http2_request_read(struct http_request *base)
 
 	BUG_ON(request->is_wanted);
 	request->is_wanted = true;
-	if (!request->has_ended)
+	if (!request->has_ended && !base->has_own_body_wait)
 		timer_start_in(&request->wait, request->http2->params.body_timeout_ms);
 	/* Usually nothing has come yet, and the data itself will call the pump. */
 	if (request->has_ended || h2_stream_peek(request->stream).len)
@@ -126,13 +126,31 @@ static void http2_request_too_large(struct http2_request *request)
 			 });
 }
 
-static void http2_request_respond(struct http_request *base, const struct http_response *response)
+/* Sends the head; length is that of the body, or HTTP_LENGTH_UNKNOWN. */
+static void http2_request_send_head(struct http2_request *request,
+				    const struct http_response *response, uint64_t body_length,
+				    bool is_end)
 {
-	struct http2_request *request = container_of(base, struct http2_request, base);
 	struct h2_header items[HTTP2_RESPONSE_HEADERS_MAX];
 	size_t count = 0;
 	char status[16];
 	char length[24];
+
+	(void)snprintf(status, sizeof(status), "%d", response->status);
+	(void)snprintf(length, sizeof(length), "%llu", (unsigned long long)body_length);
+	items[count++] = (struct h2_header){SPAN_LIT(":status"), span_from_str(status)};
+	if (response->status != 204 && response->status != 304 &&
+	    body_length != HTTP_LENGTH_UNKNOWN)
+		items[count++] =
+			(struct h2_header){SPAN_LIT("content-length"), span_from_str(length)};
+	for (size_t i = 0; i < response->header_count && count < HTTP2_RESPONSE_HEADERS_MAX; i++)
+		items[count++] = response->headers[i];
+	h2_stream_respond(request->stream, &(struct h2_headers){items, count}, is_end);
+}
+
+static void http2_request_respond(struct http_request *base, const struct http_response *response)
+{
+	struct http2_request *request = container_of(base, struct http2_request, base);
 	bool is_empty = request->is_head || response->body.len == 0;
 
 	if (!is_empty && response->body.len > HTTP2_SMALL_BYTES &&
@@ -143,22 +161,46 @@ static void http2_request_respond(struct http_request *base, const struct http_r
 	request->is_wanted = false;
 	timer_stop(&request->wait);
 	loop_task_cancel(&request->pump);
-	(void)snprintf(status, sizeof(status), "%d", response->status);
-	(void)snprintf(length, sizeof(length), "%zu", response->body.len);
-	items[count++] = (struct h2_header){SPAN_LIT(":status"), span_from_str(status)};
-	if (response->status != 204 && response->status != 304)
-		items[count++] =
-			(struct h2_header){SPAN_LIT("content-length"), span_from_str(length)};
-	for (size_t i = 0; i < response->header_count && count < HTTP2_RESPONSE_HEADERS_MAX; i++)
-		items[count++] = response->headers[i];
-	h2_stream_respond(request->stream, &(struct h2_headers){items, count},
-			  is_empty && request->has_ended);
+	http2_request_send_head(request, response, response->body.len,
+				is_empty && request->has_ended);
 	if (!is_empty && h2_stream_write(request->stream, response->body))
 		h2_stream_reset(request->stream, H2_ENHANCE_YOUR_CALM); /* not even this little */
 	else if (!request->has_ended)
 		http2_request_drain(request);
 	else if (!is_empty)
 		h2_stream_end(request->stream);
+}
+
+static void http2_request_begin(struct http_request *base, const struct http_response *head)
+{
+	struct http2_request *request = container_of(base, struct http2_request, base);
+
+	http2_request_send_head(request, head, HTTP_LENGTH_UNKNOWN, request->is_head);
+}
+
+static enum status http2_request_write(struct http_request *base, struct span bytes)
+{
+	struct http2_request *request = container_of(base, struct http2_request, base);
+
+	return request->is_head ? ST_OK : h2_stream_write(request->stream, bytes);
+}
+
+static size_t http2_request_unsent(const struct http_request *base)
+{
+	return h2_stream_unsent(container_of(base, struct http2_request, base)->stream);
+}
+
+static void http2_request_end_stream(struct http_request *base, bool is_whole)
+{
+	struct http2_request *request = container_of(base, struct http2_request, base);
+
+	request->is_wanted = false;
+	timer_stop(&request->wait);
+	loop_task_cancel(&request->pump);
+	if (is_whole)
+		h2_stream_end(request->stream); /* drops the rest of the request itself */
+	else
+		h2_stream_break(request->stream);
 }
 
 static void http2_request_abort(struct http_request *base)
@@ -175,6 +217,10 @@ static const struct http_transport_ops http2_transport = {
 	.read = http2_request_read,
 	.respond = http2_request_respond,
 	.abort = http2_request_abort,
+	.begin = http2_request_begin,
+	.write = http2_request_write,
+	.unsent = http2_request_unsent,
+	.end = http2_request_end_stream,
 };
 
 static void http2_request_pump(void *data)
@@ -234,6 +280,16 @@ static void http2_request_end(struct http2_request *request)
 		http2->params.on_request_done(http2->params.data);
 }
 
+static void http2_request_on_drained(void *data, struct h2_stream *stream)
+{
+	struct http2_request *request = data;
+	const struct http_handler_ops *handler = request->base.handler;
+
+	(void)stream;
+	if (handler && handler->on_drained)
+		handler->on_drained(request->base.handler_data);
+}
+
 static void http2_request_on_closed(void *data, struct h2_stream *stream, bool is_clean,
 				    bool lost_session, uint32_t h2_code)
 {
@@ -249,6 +305,7 @@ static void http2_request_on_closed(void *data, struct h2_stream *stream, bool i
 static const struct h2_stream_ops http2_request_ops = {
 	.on_data = http2_request_on_data,
 	.on_end = http2_request_on_end,
+	.on_drained = http2_request_on_drained,
 	.on_closed = http2_request_on_closed,
 };
 

@@ -14,8 +14,9 @@
  * (http1, http2) make it, a handler (JSON calls, probes, admin pages) answers it. Body bytes are
  * asked for piece by piece, so back-pressure is the default.
  *
- * Life: a request ends for its handler in exactly one of three ways: it responds, it aborts, or the
- * transport calls on_gone. No operation calls the handler back from inside. */
+ * Life: a request ends for its handler in exactly one of three ways: it answers (responds, or
+ * begins a response and later ends or breaks it), it aborts, or the transport calls on_gone. No
+ * operation calls the handler back from inside. */
 struct http_request;
 
 /* content_length of a body whose length is not known before. */
@@ -47,6 +48,8 @@ struct http_handler_ops {
 	void (*on_body)(void *data, struct span bytes);
 	/* The answer to a read when the body is at its end. */
 	void (*on_body_end)(void *data);
+	/* unsent fell under 32 KiB after it was over 64 KiB. May be NULL. */
+	void (*on_drained)(void *data);
 	/* The client is gone or too slow; so is the request when this returns. */
 	void (*on_gone)(void *data, enum status why);
 };
@@ -55,6 +58,10 @@ struct http_transport_ops {
 	void (*read)(struct http_request *request);
 	void (*respond)(struct http_request *request, const struct http_response *response);
 	void (*abort)(struct http_request *request);
+	void (*begin)(struct http_request *request, const struct http_response *head);
+	enum status (*write)(struct http_request *request, struct span bytes);
+	size_t (*unsent)(const struct http_request *request);
+	void (*end)(struct http_request *request, bool is_whole);
 };
 
 /* Embedded first in the transport's own object. */
@@ -62,6 +69,8 @@ struct http_request {
 	const struct http_transport_ops *transport;
 	const struct http_handler_ops *handler; /* NULL: nobody (any more) */
 	void *handler_data;
+	/* The handler itself watches how long a body is silent: the transport does not. */
+	bool has_own_body_wait;
 };
 
 static inline void http_request_set_handler(struct http_request *request,
@@ -92,6 +101,44 @@ static inline void http_request_abort(struct http_request *request)
 {
 	request->handler = NULL;
 	request->transport->abort(request);
+}
+
+/* Begins an answer whose body comes piece by piece and whose length nobody knows: head has no body.
+ * Over HTTP/1.1 only after on_body_end; over HTTP/2 at any time, and reading goes on. The answer to
+ * HEAD is complete with this: on_gone follows. */
+static inline void http_request_begin(struct http_request *request,
+				      const struct http_response *head)
+{
+	request->transport->begin(request, head);
+}
+
+/* Bytes of that body (copied), sent at the end of the turn. ST_RESOURCE_EXHAUSTED when 16 MiB would
+ * be unsent: wait for on_drained; ST_UNAVAILABLE when on_gone is on its way. */
+MUST_CHECK static inline enum status http_request_write(struct http_request *request,
+							struct span bytes)
+{
+	return request->transport->write(request, bytes);
+}
+
+/* Bytes written and not handed to the socket. */
+static inline size_t http_request_unsent(const struct http_request *request)
+{
+	return request->transport->unsent(request);
+}
+
+/* The body is complete. The request is gone for the caller; what is left of its body is dropped. */
+static inline void http_request_end(struct http_request *request)
+{
+	request->handler = NULL;
+	request->transport->end(request, true);
+}
+
+/* Like end, but so that the client sees that the body is not complete: after what was written the
+ * connection closes without the last chunk (HTTP/1.1), or the stream is reset (HTTP/2). */
+static inline void http_request_break(struct http_request *request)
+{
+	request->handler = NULL;
+	request->transport->end(request, false);
 }
 
 /* What a listener does with the requests it gets. The callee answers at once or sets a handler. */

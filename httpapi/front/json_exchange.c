@@ -528,16 +528,6 @@ void json_exchange_serve(struct front *front, struct http_request *request,
 		json_exchange_no_match(front, request, result, &match);
 		return;
 	}
-	if (match.route->rule.method->client_streaming ||
-	    match.route->rule.method->server_streaming) {
-		json_exchange_refuse(
-			front, request, FRONT_REFUSED_UNSUPPORTED,
-			&(struct http_reply_error){
-				.code = ST_UNIMPLEMENTED,
-				.message = SPAN_LIT("streamed calls are served over gRPC only"),
-			});
-		return;
-	}
 	if (front->running_count >= config->http_max_requests) {
 		json_exchange_refuse(front, request, FRONT_REFUSED_LIMIT,
 				     &(struct http_reply_error){
@@ -546,5 +536,9 @@ void json_exchange_serve(struct front *front, struct http_request *request,
 				     });
 		return;
 	}
-	json_exchange_begin(front, request, head, &match);
+	if (match.route->rule.method->client_streaming ||
+	    match.route->rule.method->server_streaming)
+		json_stream_serve(front, request, head, &match);
+	else
+		json_exchange_begin(front, request, head, &match);
 }

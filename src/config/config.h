@@ -39,6 +39,9 @@ enum config_durability {
 	CONFIG_DURABILITY_MEMORY,
 };
 
+/* http.stream_default */
+enum config_stream_default { CONFIG_STREAM_ARRAY, CONFIG_STREAM_NDJSON };
+
 /* From weak to strong: a value gives way to one from a later source. */
 enum config_source { CONFIG_DEFAULT, CONFIG_FILE, CONFIG_ENV, CONFIG_FLAG };
 

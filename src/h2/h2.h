@@ -119,6 +119,10 @@ size_t h2_stream_unsent(const struct h2_stream *stream);
 void h2_stream_end(struct h2_stream *stream);
 void h2_stream_end_with_trailers(struct h2_stream *stream, const struct h2_headers *trailers);
 
+/* Like end, but the queued bytes are followed by a reset with INTERNAL_ERROR: the peer sees that
+ * the body is not complete. */
+void h2_stream_break(struct h2_stream *stream);
+
 /* Ends the stream at once in both directions. on_closed still follows, from the loop. */
 void h2_stream_reset(struct h2_stream *stream, uint32_t h2_code);
 

@@ -330,8 +330,10 @@ static ssize_t on_read_body(nghttp2_session *ng, int32_t stream_id, uint8_t *roo
 	if (!stream) /* the owner reset it; the RST_STREAM is on its way */
 		return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
 	n = take_out(stream, room, len);
-	if (buf_len(&stream->out) > 0)
+	if (buf_len(&stream->out) > 0 || (n > 0 && stream->is_breaking))
 		return (ssize_t)n;
+	if (stream->is_breaking)
+		return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE; /* which resets the stream */
 	if (stream->is_ending) {
 		*data_flags |= NGHTTP2_DATA_FLAG_EOF;
 		if (stream->trailers) {

@@ -61,6 +61,7 @@ struct h2_stream {
 	bool has_sent_head : 1; /* ours was submitted */
 	bool is_peer_ended : 1; /* END_STREAM came */
 	bool is_ending : 1;	/* h2_stream_end was called */
+	bool is_breaking : 1;	/* h2_stream_break was called */
 	bool is_ended : 1;	/* our END_STREAM is out */
 	bool is_deferred : 1;	/* the library waits for h2_session_resume */
 	bool wants_drained : 1; /* out passed the high water */

@@ -200,6 +200,12 @@ void h2_stream_end(struct h2_stream *stream)
 	resume(stream);
 }
 
+void h2_stream_break(struct h2_stream *stream)
+{
+	stream->is_breaking = true;
+	h2_stream_end(stream);
+}
+
 /* The library copies trailers only when they are submitted, after the body: keep them until then.
  */
 static struct h2_trailers *trailers_copy(const struct h2_headers *headers)

@@ -60,6 +60,8 @@ static void fake_router_on_message(struct exchange *exchange, void *data, struct
 		BUG_ON(exchange->front->send(exchange, message) != ST_OK);
 		exchange_read(exchange);
 		return;
+	case FAKE_ROUTER_CUSTOM:
+		BUG_ON(true); /* has a handler of its own */
 	}
 }
 
@@ -111,6 +113,10 @@ void router_accept(struct router *router, struct exchange *exchange)
 	exchange->handler = &fake_router_ops;
 	exchange->handler_data = fake;
 	fake_router_note(fake, exchange);
+	if (fake->mode == FAKE_ROUTER_CUSTOM) {
+		fake->on_accept(exchange, fake->on_accept_data);
+		return;
+	}
 	exchange_read(exchange);
 }
 

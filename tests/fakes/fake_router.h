@@ -21,6 +21,7 @@ enum fake_router_mode {
 	FAKE_ROUTER_NO_REPLY, /* finishes with OK and no message */
 	FAKE_ROUTER_REPLY,    /* replies with the bytes in reply */
 	FAKE_ROUTER_STREAM,   /* echoes every message, finishes at half close */
+	FAKE_ROUTER_CUSTOM,   /* on_accept sets the handler */
 };
 
 #define FAKE_ROUTER_HELD_MAX 64
@@ -30,6 +31,8 @@ struct fake_router {
 	const struct grpc_status *failure;
 	const struct metadata *headers; /* NULL: none */
 	struct span reply;
+	void (*on_accept)(struct exchange *exchange, void *data);
+	void *on_accept_data;
 	struct exchange *held[FAKE_ROUTER_HELD_MAX];
 	size_t held_count;
 	unsigned accepted;

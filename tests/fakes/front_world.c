@@ -25,13 +25,23 @@ static void must(bool condition, const char *what)
 	abort();
 }
 
-/* cloudstate.EntitySpec with one entity. Spec: cloudstate/entity.proto */
+static void add_entity(struct wire_writer *writer, const char *type, const char *service,
+		       const char *persistence_id)
+{
+	struct wire_nest entity = wire_begin(writer, 2);
+
+	wire_put_bytes_field(writer, 1, span_from_str(type));
+	wire_put_bytes_field(writer, 2, span_from_str(service));
+	wire_put_bytes_field(writer, 3, span_from_str(persistence_id));
+	wire_end(writer, entity);
+}
+
+/* cloudstate.EntitySpec with an entity and an action. Spec: cloudstate/entity.proto */
 static struct api *make_api(void)
 {
 	struct buf spec;
 	struct buf reasons;
 	struct wire_writer writer;
-	struct wire_nest entity;
 	struct wire_nest info;
 	struct api *api = NULL;
 	struct error err = {0};
@@ -40,11 +50,9 @@ static struct api *make_api(void)
 	buf_init(&reasons, 4096);
 	wire_writer_init(&writer, &spec);
 	wire_put_bytes_field(&writer, 1, span_make(descriptor_set, sizeof(descriptor_set)));
-	entity = wire_begin(&writer, 2);
-	wire_put_bytes_field(&writer, 1, SPAN_LIT("cloudstate.eventsourced.EventSourced"));
-	wire_put_bytes_field(&writer, 2, SPAN_LIT("headgate.test.Entity"));
-	wire_put_bytes_field(&writer, 3, SPAN_LIT("entity"));
-	wire_end(&writer, entity);
+	add_entity(&writer, "cloudstate.eventsourced.EventSourced", "headgate.test.Entity",
+		   "entity");
+	add_entity(&writer, "cloudstate.action.ActionProtocol", "headgate.test.Streaming", "");
 	info = wire_begin(&writer, 3);
 	wire_put_uint_field(&writer, 7, 2);
 	wire_end(&writer, info);
