@@ -1,5 +1,10 @@
-// ./dev bench: what a command costs, as ratios against redis-benchmark running the same append script on
-// the same machine in the same run. Absolute numbers depend on the machine; nothing here gates on them.
+// ./dev bench [throughput|startup|memory|instructions]...: what a command costs, as ratios against
+// redis-benchmark on the same machine in the same run. Absolute numbers depend on the machine; nothing here
+// gates on them. Measures take turns over several short rounds, so that what else the machine does hits
+// all of them alike; printed are medians, and the ratio is the median of the rounds' own ratios.
+//
+// throughput, startup and memory run by default, in about a minute. instructions runs the gateway under
+// valgrind: slow, but the same on every machine, which makes it the measure to compare two versions by.
 import { execFile } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
@@ -7,9 +12,13 @@ import { promisify } from 'node:util';
 import { World, builddir, call, metric, redisCommand, srcdir, waitFor } from '../integration/node/harness.mjs';
 
 const exec = promisify(execFile);
-const SECONDS = Number(process.env.BENCH_SECONDS ?? 4);
+const SECONDS = Number(process.env.BENCH_SECONDS ?? 1);
+const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 4);
 const CLIENTS = Number(process.env.BENCH_CLIENTS ?? 64);
 const ENTITIES = Number(process.env.BENCH_ENTITIES ?? 10000);
+const KEYS = 1000;
+const REDIS_CALLS = 30000 * SECONDS; // about as long as a round of the others
+const VALGRIND_CALLS = 3000; // connecting 64 clients is then 2 % of the work
 const TICKS_PER_SECOND = 100; // USER_HZ, fixed by the kernel's interface
 
 const cpuSeconds = (pid) => {
@@ -17,62 +26,146 @@ const cpuSeconds = (pid) => {
   return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
 };
 const rssMiB = (pid) => Number(/VmRSS:\s+(\d+)/.exec(fs.readFileSync(`/proc/${pid}/status`, 'utf8'))[1]) / 1024;
+const median = (values) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
 
+// Virtual machines often have no such counter, and perf may be missing or forbidden.
+async function hasInstructionCounter() {
+  try {
+    const { stderr } = await exec('perf', ['stat', '-x', ',', '-e', 'instructions:u', 'true']);
+    return /^\d+,/m.test(stderr);
+  } catch {
+    return false;
+  }
+}
+const countsInstructions = await hasInstructionCounter();
+
+// Drives the gateway; adds what the gateway itself spent.
 async function load(gateway, ...flags) {
+  const program = [path.join(builddir, 'tests/bench/load'), '--target', `127.0.0.1:${gateway.port}`,
+    '--clients', String(CLIENTS), '--keys', String(KEYS), '--seconds', String(SECONDS), ...flags];
+  const counter = countsInstructions ? ['perf', 'stat', '-x', ',', '-e', 'instructions:u', '-p', String(gateway.pid), '--'] : [];
+  const [file, ...args] = [...counter, ...program];
   const before = cpuSeconds(gateway.pid);
-  const { stdout } = await exec(path.join(builddir, 'tests/bench/load'),
-    ['--target', `127.0.0.1:${gateway.port}`, '--clients', String(CLIENTS), '--seconds', String(SECONDS), ...flags]);
+  const { stdout, stderr } = await exec(file, args);
   const result = JSON.parse(stdout);
   result.gateway_cpu_us = ((cpuSeconds(gateway.pid) - before) * 1e6) / result.ops;
+  const counted = /^(\d+),/m.exec(stderr);
+  if (counted) result.instructions = Number(counted[1]) / result.ops;
   if (result.errors > 0) console.log(`  ${result.errors} errors, the first: ${result.first_error}`);
   return result;
 }
 
-// The append script with a fresh random entity per call: sequence 0, one event of about the cart's size.
-async function redisBenchmark(socket) {
-  const script = fs.readFileSync(path.join(srcdir, 'journal/redis/lua/append.lua'), 'utf8');
-  const sha = await redisCommand(socket, 'SCRIPT', 'LOAD', script);
-  // Each place gets a number of its own; two of them make a repetition improbable.
-  const key = (kind) => `hg1:bench:{7}:${kind}:bench/__rand_int____rand_int__`;
-  const { stdout } = await exec('redis-benchmark', ['-s', socket, '-c', String(CLIENTS), '-n', '100000', '-r', '1000000000', '--csv',
-    'EVALSHA', sha, '4', key('h'), key('e'), 'hg1:bench:{7}:f:bench', 'hg1:bench:{7}:i:bench',
-    '__rand_int__', '0', '', 'tagtagtagtagtag1', 'cmdcmdcmdcmdcmd1', '1700000000000', '1',
-    'type.googleapis.com/com.example.shoppingcart.persistence.ItemAdded', 'x'.repeat(40), '', '', '', '', ''], { maxBuffer: 1 << 24 });
+async function redisBenchmark(socket, ...command) {
+  const { stdout } = await exec('redis-benchmark', ['-s', socket, '-c', String(CLIENTS), '-n', String(REDIS_CALLS),
+    '-r', '1000000000', '--csv', ...command], { maxBuffer: 1 << 24 });
   const row = stdout.trim().split('\n').pop().split('","').map((cell) => cell.replaceAll('"', ''));
   return { ops_per_s: Number(row[1]), p50_us: Number(row[4]) * 1000, p99_us: Number(row[6]) * 1000 };
 }
 
-const print = (name, result, reference) => {
-  const ratio = reference ? `${(result.ops_per_s / reference.ops_per_s).toFixed(2)}x` : '1.00x';
-  const cpu = result.gateway_cpu_us === undefined ? '-' : `${result.gateway_cpu_us.toFixed(1)} us`;
-  console.log(`${name.padEnd(34)} ${String(Math.round(result.ops_per_s)).padStart(8)}/s  p50 ${String(Math.round(result.p50_us)).padStart(6)} us  p99 ${String(Math.round(result.p99_us)).padStart(6)} us  gateway CPU ${cpu.padStart(8)}  ${ratio.padStart(6)}`);
-};
+// The append script with one event of about the cart's size. Its compare wants the right sequence, so each
+// call has an entity of its own: a little more work for Redis than the gateway's appends to old ones.
+async function redisAppend(socket) {
+  const script = fs.readFileSync(path.join(srcdir, 'journal/redis/lua/append.lua'), 'utf8');
+  const sha = await redisCommand(socket, 'SCRIPT', 'LOAD', script);
+  // Each place gets a number of its own; two of them make a repetition improbable.
+  const key = (kind) => `hg1:bench:{7}:${kind}:bench/__rand_int____rand_int__`;
+  return redisBenchmark(socket, 'EVALSHA', sha, '4', key('h'), key('e'), 'hg1:bench:{7}:f:bench', 'hg1:bench:{7}:i:bench',
+    '__rand_int__', '0', '', 'tagtagtagtagtag1', 'cmdcmdcmdcmdcmd1', '1700000000000', '1',
+    'type.googleapis.com/com.example.shoppingcart.persistence.ItemAdded', 'x'.repeat(40), '', '', '', '', '');
+}
 
-async function throughput(durability) {
+// What a read-only command asks Redis: whether the head is still the same.
+const redisVerify = (socket) => redisBenchmark(socket, 'HMGET', 'hg1:bench:{7}:h:bench/__rand_int__', 's', 'g', 'x');
+
+const grpc = (mode) => ['--protocol', 'grpc', '--mode', mode];
+const json = (mode) => ['--protocol', 'http1', '--mode', mode];
+
+// name, what runs, and the row it is compared with
+const measures = [
+  ['redis-benchmark, append script', (at) => redisAppend(at.socket), 0],
+  ['gRPC, one event', (at) => load(at.gateway, ...grpc('write')), 0],
+  ['HTTP/1.1 JSON, one event', (at) => load(at.gateway, ...json('write')), 0],
+  ['redis-benchmark, read of a head', (at) => redisVerify(at.socket), 3],
+  ['gRPC, read only', (at) => load(at.gateway, ...grpc('read')), 3],
+  ['HTTP/1.1 JSON, read only', (at) => load(at.gateway, ...json('read')), 3],
+];
+
+function print(index, rounds) {
+  const mid = (field) => median(rounds.map((round) => round[index][field]));
+  const cell = (value, width, unit) => (Number.isNaN(value) ? '-' : `${value} ${unit}`).padStart(width);
+  const [name, , reference] = measures[index];
+  const speeds = rounds.map((round) => round[index].ops_per_s);
+  const ratio = median(rounds.map((round) => round[index].ops_per_s / round[reference].ops_per_s));
+  const spread = (Math.max(...speeds) - Math.min(...speeds)) / median(speeds);
+  const own = rounds[0][index].gateway_cpu_us !== undefined;
+  console.log([name.padEnd(32), `${Math.round(median(speeds))}/s`.padStart(9), `±${Math.round(spread * 50)}%`.padStart(5),
+    cell(Math.round(mid('p50_us')), 9, 'us'), cell(Math.round(mid('p99_us')), 9, 'us'),
+    cell(own ? Number(mid('gateway_cpu_us').toFixed(1)) : NaN, 9, 'us'),
+    cell(own && countsInstructions ? Math.round(mid('instructions')) : NaN, 7, ''), `${ratio.toFixed(2)}x`.padStart(6)].join(' '));
+}
+
+async function throughputOf(durability) {
   const world = new World();
   try {
     const cart = await world.cart();
     const gateway = await world.gateway({ functionPort: cart.port, env: { HEADGATE_JOURNAL_DURABILITY: durability } });
-    await load(gateway, '--mode', 'touch', '--keys', '1000', '--protocol', 'grpc'); // wake the entities
-    const grpcRead = await load(gateway, '--protocol', 'grpc', '--mode', 'read');
-    const jsonRead = await load(gateway, '--protocol', 'http1', '--mode', 'read');
-    const grpcWrite = await load(gateway, '--protocol', 'grpc', '--mode', 'write');
-    const jsonWrite = await load(gateway, '--protocol', 'http1', '--mode', 'write');
-    const reference = await redisBenchmark(path.join(world.dir, 'journal/s.sock'));
-    console.log(`\nembedded journal, durability ${durability}, ${CLIENTS} clients, 1000 carts, ${SECONDS} s each; last column against redis-benchmark`);
-    print('redis-benchmark, append script', reference);
-    print('gRPC, one event', grpcWrite, reference);
-    print('HTTP/1.1 JSON, one event', jsonWrite, reference);
-    print('gRPC, read only', grpcRead, reference);
-    print('HTTP/1.1 JSON, read only', jsonRead, reference);
-    console.log(`HTTP/1.1 JSON against gRPC: one event ${(jsonWrite.ops_per_s / grpcWrite.ops_per_s).toFixed(2)}x, read only ${(jsonRead.ops_per_s / grpcRead.ops_per_s).toFixed(2)}x`);
+    const at = { gateway, socket: path.join(world.dir, 'journal/s.sock') };
+    const rounds = [];
+    await load(gateway, ...grpc('touch')); // wake the entities
+    for (let i = 0; i < ROUNDS; i += 1) {
+      const results = [];
+      for (const [, run] of measures) results.push(await run(at));
+      rounds.push(results);
+    }
+    console.log(`\nembedded journal, durability ${durability}: ${CLIENTS} clients, ${KEYS} carts, ${ROUNDS} rounds of ${SECONDS} s`);
+    console.log(`${''.padEnd(32)}       median        p50       p99 gateway CPU  instr.  ratio`);
+    measures.forEach((_, index) => print(index, rounds));
+    const against = (a, b) => median(rounds.map((round) => round[a].ops_per_s / round[b].ops_per_s)).toFixed(2);
+    console.log(`HTTP/1.1 JSON against gRPC: one event ${against(2, 1)}x, read only ${against(5, 4)}x`);
   } finally {
     await world.end();
   }
 }
 
-// From exec to the first 200 of /ready, function and Redis being up; the smallest of several tries is
-// the program's own share, the median is what one sees.
+async function throughput() {
+  for (const durability of (process.env.BENCH_DURABILITY ?? 'always everysec').split(' ')) await throughputOf(durability);
+  if (!countsInstructions) console.log('(no instruction counter here: ./dev bench instructions asks valgrind)');
+}
+
+// User instructions per command, all clients ready at once: under valgrind the gateway is the slow part.
+async function instructions() {
+  const world = new World();
+  const profile = path.join(world.dir, 'callgrind.out');
+  try {
+    const cart = await world.cart();
+    const gateway = await world.gateway({
+      functionPort: cart.port,
+      env: { HEADGATE_JOURNAL_DURABILITY: 'everysec', HEADGATE_ENTITY_PASSIVATION_TIMEOUT: '10m' },
+      under: ['valgrind', '--tool=callgrind', '--instr-atstart=no', `--callgrind-out-file=${profile}`],
+    });
+    const control = (what) => exec('callgrind_control', [what, String(gateway.pid)]);
+    await load(gateway, ...grpc('touch'), '--seconds', '60');
+    console.log(`\nuser instructions per command (valgrind), ${CLIENTS} clients, ${KEYS} carts`);
+    for (const [name, flags] of [['gRPC, read only', grpc('read')], ['gRPC, one event', grpc('write')],
+      ['HTTP/1.1 JSON, read only', json('read')], ['HTTP/1.1 JSON, one event', json('write')]]) {
+      await control('--instr=on');
+      await load(gateway, ...flags, '--seconds', '60', '--ops', String(VALGRIND_CALLS));
+      await control('--instr=off');
+      await control('--dump');
+      const total = await waitFor('the profile', () => {
+        const file = fs.readdirSync(world.dir).find((entry) => /^callgrind\.out\.\d+$/.test(entry));
+        return file && /^totals: (\d+)/m.exec(fs.readFileSync(path.join(world.dir, file), 'latin1'))?.[1];
+      });
+      for (const entry of fs.readdirSync(world.dir)) if (entry.startsWith('callgrind.out.')) fs.rmSync(path.join(world.dir, entry));
+      console.log(`${name.padEnd(32)} ${String(Math.round(Number(total) / VALGRIND_CALLS)).padStart(8)}`);
+    }
+  } finally {
+    await world.end();
+  }
+}
+
+// From before exec to the log line that says ready, function and Redis being up: includes what node takes
+// to start a process, in the log's milliseconds.
 async function startUp() {
   const world = new World();
   try {
@@ -80,15 +173,13 @@ async function startUp() {
     const redis = await world.redis();
     const took = [];
     for (let i = 0; i < 9; i += 1) {
-      const began = performance.now();
+      const began = Date.now();
       const gateway = await world.gateway({ functionPort: cart.port, env: { JOURNAL_URL: `unix:${redis.socket}` }, ready: false });
-      await waitFor('ready', () => gateway.event('ready'));
-      const ready = gateway.event('ready');
-      took.push(ready.since_start_ms ?? performance.now() - began);
+      const ready = await waitFor('ready', () => gateway.event('ready'));
+      took.push(Date.parse(ready.timestamp) - began);
       await gateway.kill('SIGTERM');
     }
-    took.sort((a, b) => a - b);
-    console.log(`\nexec to ready (function and Redis up): median ${took[4].toFixed(1)} ms, best ${took[0].toFixed(1)} ms`);
+    console.log(`\nexec to ready (function and Redis up): median ${median(took)} ms, best ${Math.min(...took)} ms`);
   } finally {
     await world.end();
   }
@@ -108,6 +199,9 @@ async function memory() {
   }
 }
 
-for (const durability of (process.env.BENCH_DURABILITY ?? 'always everysec').split(' ')) await throughput(durability);
-await startUp();
-await memory();
+const sections = { throughput, startup: startUp, memory, instructions };
+const wanted = process.argv.length > 2 ? process.argv.slice(2) : ['throughput', 'startup', 'memory'];
+for (const name of wanted) {
+  if (!sections[name]) throw new Error(`no such section: ${name}; there are ${Object.keys(sections).join(', ')}`);
+  await sections[name]();
+}

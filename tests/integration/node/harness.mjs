@@ -130,8 +130,10 @@ export class World {
   }
 
   // env may name JOURNAL_URL; by default the gateway runs its embedded journal in the world's directory.
-  async gateway({ functionPort, env = {}, args = [], ready = true } = {}) {
-    const program = this.start(path.join(builddir, 'headgate'), args, {
+  // under is a command that runs it, as valgrind does.
+  async gateway({ functionPort, env = {}, args = [], ready = true, under = [] } = {}) {
+    const [file, ...rest] = [...under, path.join(builddir, 'headgate'), ...args];
+    const program = this.start(file, rest, {
       PORT: '0', ADMIN_PORT: '0',
       JOURNAL_URL: `embedded:${path.join(this.dir, 'journal')}`,
       USER_FUNCTION_HOST: '127.0.0.1',
