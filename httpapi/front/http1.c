@@ -24,6 +24,21 @@
 /* Beside the head itself the pool holds the library's header records and the head of the answer. */
 #define HTTP1_POOL_EXTRA_BYTES ((size_t)4096)
 
+/* The library asks to be run again at once for as long as a connection has input that it has no
+ * room for, which is until our deadline when a chunk's extension is larger than the pool (0.9.75).
+ * So after a few runs in a row that called nobody back it gets fewer of them. */
+#define HTTP1_IDLE_RUNS_MAX 32U
+#define HTTP1_IDLE_WAIT_MS 50U
+
+static uint64_t http1_wait_ms(struct http1 *http1, uint64_t asked_ms)
+{
+	if (asked_ms > 0)
+		http1->idle_runs = 0;
+	else if (++http1->idle_runs > HTTP1_IDLE_RUNS_MAX)
+		return HTTP1_IDLE_WAIT_MS;
+	return asked_ms;
+}
+
 static void http1_run(void *data)
 {
 	struct http1 *http1 = OBJ_CAST(struct http1, HTTP1_MAGIC, data);
@@ -31,7 +46,7 @@ static void http1_run(void *data)
 
 	(void)MHD_run(http1->daemon); /* fails only for a daemon with threads of its own */
 	if (MHD_get_timeout(http1->daemon, &wait_ms) == MHD_YES)
-		timer_start_in(&http1->again, wait_ms);
+		timer_start_in(&http1->again, http1_wait_ms(http1, wait_ms));
 	else
 		timer_stop(&http1->again);
 }
@@ -119,6 +134,7 @@ static void http1_on_connection(void *data, struct MHD_Connection *connection, v
 {
 	struct http1 *http1 = OBJ_CAST(struct http1, HTTP1_MAGIC, data);
 
+	http1->idle_runs = 0;
 	if (code == MHD_CONNECTION_NOTIFY_STARTED)
 		http1_conn_begin(http1, connection, context);
 	else

@@ -45,6 +45,7 @@ struct http1 {
 	struct buf names; /* header names in lower case, of the head being served */
 	void *adding;	  /* token of the connection that is being added */
 	bool was_taken;
+	unsigned idle_runs; /* of the daemon, in a row, without a callback */
 	bool is_draining;
 	size_t active;
 };

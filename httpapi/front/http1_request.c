@@ -171,6 +171,7 @@ void *http1_request_on_target(void *data, const char *target, struct MHD_Connect
 	request->base.transport = &http1_transport;
 	request->connection = connection;
 	request->conn = OBJ_CAST(struct http1_conn, HTTP1_CONN_MAGIC, info->socket_context);
+	http1->idle_runs = 0;
 	http1_request_free(request->conn->request);
 	request->conn->request = request;
 	request->target = mem_strdup(target); /* the library bounds it by its pool */
@@ -268,6 +269,7 @@ static void http1_request_begin(struct http1_request *request, const char *metho
 	(void)MHD_get_connection_values(request->connection, MHD_HEADER_KIND, http1_request_collect,
 					&headers);
 	guarded = (struct http_guard_head){
+		.method = span_from_str(method),
 		.target = target,
 		.headers = {headers.items, headers.count},
 		.is_http_1_0 = strcmp(version, "HTTP/1.1") != 0,
@@ -365,6 +367,7 @@ enum MHD_Result http1_request_on_access(void *data, struct MHD_Connection *conne
 	(void)data;
 	(void)connection;
 	(void)url;
+	request->conn->http1->idle_runs = 0;
 	if (request->state == HTTP1_BROKEN)
 		return MHD_NO;
 	if (request->state == HTTP1_HEAD) {
@@ -416,6 +419,7 @@ void http1_request_on_completed(void *data, struct MHD_Connection *connection, v
 	(void)code;
 	if (!*state)
 		return;
+	http1->idle_runs = 0;
 	request = OBJ_CAST(struct http1_request, HTTP1_REQUEST_MAGIC, *state);
 	conn = request->conn;
 	*state = NULL;

@@ -57,7 +57,8 @@ const char *http_guard_http1(const struct http_guard_head *head, struct http_fra
 	size_t hosts = 0;
 	size_t lengths = 0;
 	size_t encodings = 0;
-	const char *fault = http_guard_target(head->target);
+	const char *fault = http_guard_is_token(head->method) ? http_guard_target(head->target)
+							      : "malformed method";
 
 	for (size_t i = 0; !fault && i < head->headers.count; i++) {
 		struct span name = head->headers.items[i].name;

@@ -13,6 +13,7 @@
  * Spec: decision A4; RFC 9112 3.2, 5.1, 6.3; docs/threat-model.md */
 
 struct http_guard_head {
+	struct span method;
 	struct span target;	   /* raw */
 	struct h2_headers headers; /* names as sent */
 	bool is_http_1_0;

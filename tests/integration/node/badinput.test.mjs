@@ -41,6 +41,7 @@ describe('bad input', () => {
     ['space before the colon', 'GET /carts/u HTTP/1.1\r\nHost: x\r\nX-Y : z\r\n\r\n', 400],
     ['space before the colon of Transfer-Encoding', `POST ${ADD} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding : chunked\r\n\r\n0\r\n\r\n`, 400],
     ['%00 in the path', 'GET /carts/u%00v HTTP/1.1\r\nHost: x\r\n\r\n', 400],
+    ['a method that is none', 'G(T /carts/u HTTP/1.1\r\nHost: x\r\n\r\n', 400],
     ['%00 in absolute-form', 'GET http://x/carts/u%00v HTTP/1.1\r\nHost: x\r\n\r\n', 400],
     ['a built-in page in absolute-form', 'GET http://x/ready?y HTTP/1.1\r\nHost: x\r\n\r\n', 200, false],
     ['a malformed escape', 'GET /carts/u%2 HTTP/1.1\r\nHost: x\r\n\r\n', 400, false],

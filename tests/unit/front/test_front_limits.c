@@ -194,6 +194,27 @@ static void stalled_prefixes_cost_no_cpu_and_are_swept(void **state)
 	}
 }
 
+/* The library has no room for it and would like to be run for ever. */
+static void endless_chunk_extension_costs_no_cpu(void **state)
+{
+	static char extension[20000];
+	struct raw_client client;
+	uint64_t before;
+
+	(void)state;
+	memset(extension, 'x', sizeof(extension));
+	raw_open(&client, &world, FRONT_INGRESS);
+	raw_send(&client, SPAN_LIT("POST /test/a HTTP/1.1\r\n" HOST JSON
+				   "Transfer-Encoding: chunked\r\n\r\n1;"));
+	raw_send(&client, span_make(extension, sizeof(extension)));
+	front_world_pass(&world, 200); /* of 30 s */
+	before = cpu_ns();
+	front_world_pass(&world, 400);
+	assert_true(cpu_ns() - before < 20 * NS_PER_MS);
+	assert_false(client.is_closed);
+	raw_close(&client);
+}
+
 /* -- few of everything ------------------------------------------------------------------------- */
 
 static void connections_are_limited(void **state)
@@ -347,6 +368,7 @@ int main(void)
 		SHORT_TEST(late_body_gets_504),
 		SHORT_TEST(silent_body_is_cut),
 		SHORT_TEST(stalled_prefixes_cost_no_cpu_and_are_swept),
+		FRONT_TEST(endless_chunk_extension_costs_no_cpu),
 		FEW_TEST(connections_are_limited),
 		FEW_TEST(requests_are_limited),
 		FRONT_TEST(admin_pages),

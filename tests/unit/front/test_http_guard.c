@@ -124,7 +124,8 @@ static void heads_are_judged(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(rows); i++) {
-		struct http_guard_head head = {.target = span_from_str(rows[i].target),
+		struct http_guard_head head = {.method = SPAN_LIT("GET"),
+					       .target = span_from_str(rows[i].target),
 					       .is_http_1_0 = rows[i].is_http_1_0};
 		struct http_framing framing = {.content_length = 99};
 		const char *fault;
@@ -147,11 +148,13 @@ static void framing_is_told(void **state)
 	struct http_framing framing;
 
 	(void)state;
-	assert_null(http_guard_http1(&(struct http_guard_head){SPAN_LIT("/"), {chunked, 2}, false},
-				     &framing));
+	assert_null(http_guard_http1(
+		&(struct http_guard_head){SPAN_LIT("POST"), SPAN_LIT("/"), {chunked, 2}, false},
+		&framing));
 	assert_true(framing.is_chunked);
-	assert_null(http_guard_http1(&(struct http_guard_head){SPAN_LIT("/"), {length, 2}, false},
-				     &framing));
+	assert_null(http_guard_http1(
+		&(struct http_guard_head){SPAN_LIT("POST"), SPAN_LIT("/"), {length, 2}, false},
+		&framing));
 	assert_false(framing.is_chunked);
 	assert_int_equal(framing.content_length, 4096);
 }
