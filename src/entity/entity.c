@@ -20,9 +20,6 @@
  * The machine sets its timer with every command; the real timer is moved only when it would fire
  * too late, and looks again when it fires early: so the busy path does not touch the timer heap. */
 
-/* What a function may send in one message; the transport refuses more. Spec: ruling R5. */
-#define MESSAGE_BYTES_MAX ((size_t)12 * 1024 * 1024)
-
 /* Causes in logs and reports. */
 #define DETAIL_MAX 512
 
@@ -389,7 +386,7 @@ static void act_open(struct entity *entity)
 		.channel = userfn_channel(table->userfn),
 		.open_deadline_ns = clock_deadline(loop_now_ns(table->loop),
 						   table->limits.command_timeout_ms * NS_PER_MS),
-		.max_message_bytes = MESSAGE_BYTES_MAX,
+		.max_message_bytes = table->limits.message_bytes_max,
 	};
 
 	take_service(entity, newest_service(entity));

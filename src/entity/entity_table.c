@@ -34,6 +34,7 @@ struct entity_limits entity_limits_default(void)
 		.queue_max = 100,
 		.queue_bytes_max = (size_t)256 * 1024 * 1024,
 		.active_max = 100000,
+		.message_bytes_max = (size_t)12 * 1024 * 1024, /* ruling R5 */
 		.command_timeout_ms = 60000,
 		.journal_timeout_ms = 10000,
 		.passivation_ms = 30000,

@@ -24,6 +24,7 @@ struct entity_limits {
 	size_t queue_max;	/* waiting commands per entity; 100 */
 	size_t queue_bytes_max; /* waiting payload bytes over all entities; 256 MiB */
 	size_t active_max;	/* entities awake; 100000. Full: idle ones are put to sleep first */
+	size_t message_bytes_max;      /* of the function, larger ones break the stream; 12 MiB */
 	uint64_t command_timeout_ms;   /* no reply from the function: E-50, frees the entity; 60 s.
 					  A command also waits no longer than this in its queue */
 	uint64_t journal_timeout_ms;   /* until an append, verify or load is given up; 10 s */

@@ -10,9 +10,6 @@
 /* A ticket is one block: what the caller gave, the payload at its end, and the outcome. The payload
  * stays until the end, because after a conflict the same command runs again. */
 
-/* A reply up to this size is kept in a recycled holder without a new allocation. */
-#define HOLDER_BYTES_MAX ((size_t)64 * 1024 * 1024)
-
 static struct api *api_of(const struct entity_ticket *ticket)
 {
 	return (struct api *)ticket->method->service->api; /* references are counted in it */
@@ -63,7 +60,8 @@ struct entity_holder *entity_holder_new(struct entity_table *table)
 	}
 	holder = mem_new(struct entity_holder);
 	list_init(&holder->node);
-	buf_init(&holder->bytes, HOLDER_BYTES_MAX);
+	/* a message of the function, or the text of an error */
+	buf_init(&holder->bytes, table->limits.message_bytes_max + ERROR_MESSAGE_MAX);
 	return holder;
 }
 

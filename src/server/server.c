@@ -204,6 +204,7 @@ static void server_open_entities(struct server *server)
 	limits.queue_max = config->entity_queue_max;
 	limits.queue_bytes_max = config->entity_queue_max_bytes;
 	limits.active_max = config->entity_max_active;
+	limits.message_bytes_max = config->function_max_message_bytes;
 	limits.command_timeout_ms = config->entity_command_timeout_ms;
 	limits.journal_timeout_ms = config->journal_deadline_ms;
 	limits.passivation_ms = config->entity_passivation_timeout_ms;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "src/base/mem.h"
+#include "src/entity/entity_fsm.h"
 #include "src/runtime/loop.h"
 #include "src/userfn/api.h"
 #include "tests/fakes/entity_world.h"
@@ -276,6 +277,21 @@ static void stale_reads_are_run_again(void **state)
 	assert_int_equal(fake_journal_head(f->journal, &key).sequence, 4);
 }
 
+static void large_messages_break_the_stream(void **state)
+{
+	struct entity_world *f = *state;
+	struct entity_world_call *large;
+
+	f->limits.message_bytes_max = 4096;
+	entity_world_open_table(f);
+	large = entity_world_increase(f, "many");
+	entity_world_wait_for(f, entity_world_all_replied);
+	entity_world_is_failure(large, ST_UNKNOWN, ENTITY_TEXT_TERMINATION);
+	(void)entity_world_increase(f, "a");
+	entity_world_wait_for(f, entity_world_all_replied);
+	assert_int_equal(entity_world_amount_of(&f->seen[1]), 1);
+}
+
 /* A command that has to run again waits in the queue as any other, with its deadline. */
 static void commands_that_run_again_have_a_deadline(void **state)
 {
@@ -312,6 +328,7 @@ int main(void)
 		TEST(append_outcomes),
 		TEST(verify_outcomes),
 		TEST(stale_reads_are_run_again),
+		TEST_WITH(large_messages_break_the_stream, entity_world_set_up_closed),
 		TEST(commands_that_run_again_have_a_deadline),
 #undef TEST
 #undef TEST_WITH
