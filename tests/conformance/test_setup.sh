@@ -128,11 +128,13 @@ set_up "another system" "the runner is built for x86-64 Linux only, this is Plan
 tool uname <<'END'
 case $1 in -s) echo Linux ;; *) echo x86_64 ;; esac
 END
-PROTOC=no-such-protoc
-export PROTOC
-tool npm </dev/null
-set_up "a tool is missing" "no-such-protoc is missing"
-PROTOC=true
+mkdir "$work/few"
+for name in cat dirname sh; do
+	ln -s "$(command -v $name)" "$work/few/$name"
+done
+ln -s "$work/bin/uname" "$work/few/uname"
+PATH=$work/few sh "$here/setup.sh" "$work/few/runner" 2>"$work/err"
+verdict "a tool is missing" "conformance set-up: npm is missing" "$(cat "$work/err")"
 tool npm <<'END'
 echo no network
 exit 1

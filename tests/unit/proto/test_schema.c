@@ -326,6 +326,77 @@ static void proto2_differs_where_it_should(void **state)
 	schema_unref(schema);
 }
 
+static void put_field(struct wire_writer *writer, const char *name, uint32_t number,
+		      enum field_type type, const char *type_name)
+{
+	struct wire_nest field = wire_begin(writer, 2);
+
+	put_str(writer, 1, name);
+	wire_put_uint_field(writer, 3, number);
+	wire_put_uint_field(writer, 4, *name == 'm' ? 3 : 1); /* repeated or optional */
+	wire_put_uint_field(writer, 5, type);
+	if (type_name)
+		put_str(writer, 6, type_name);
+	wire_end(writer, field);
+}
+
+/* File x of edition 2023 that wants its messages delimited: message A with a message and a map. */
+static void put_delimited(struct wire_writer *writer)
+{
+	struct wire_nest file = wire_begin(writer, 1);
+	struct wire_nest outer;
+	struct wire_nest inner;
+	struct wire_nest options;
+
+	put_str(writer, 1, "x");
+	put_str(writer, 12, "editions");
+	wire_put_uint_field(writer, 14, 1000);
+	outer = wire_begin(writer, 8);
+	inner = wire_begin(writer, 50);
+	wire_put_uint_field(writer, 5, 2);
+	wire_end(writer, inner);
+	wire_end(writer, outer);
+	outer = wire_begin(writer, 4);
+	put_str(writer, 1, "A");
+	put_field(writer, "a", 1, FIELD_MESSAGE, ".A");
+	put_field(writer, "map", 2, FIELD_MESSAGE, ".A.MapEntry");
+	inner = wire_begin(writer, 3);
+	put_str(writer, 1, "MapEntry");
+	put_field(writer, "key", 1, FIELD_STRING, NULL);
+	put_field(writer, "value", 2, FIELD_MESSAGE, ".A");
+	options = wire_begin(writer, 7);
+	wire_put_uint_field(writer, 7, 1);
+	wire_end(writer, options);
+	wire_end(writer, inner);
+	wire_end(writer, outer);
+	wire_end(writer, file);
+}
+
+static void delimited_messages_are_groups_but_maps_are_not(void **state)
+{
+	struct wire_writer writer;
+	const struct message *message;
+	struct schema *schema;
+	struct error err = {0};
+	struct buf set;
+
+	(void)state;
+	buf_init(&set, 4096);
+	wire_writer_init(&writer, &set);
+	put_delimited(&writer);
+	assert_true(wire_finish(&writer));
+	wire_writer_fini(&writer);
+	if (schema_new(buf_span(&set), &schema, &err) != ST_OK)
+		fail_msg("%s", err.message);
+	message = sample_message(schema, "A");
+	assert_int_equal(message->fields[0].type, FIELD_GROUP);
+	assert_int_equal(message->fields[1].type, FIELD_MESSAGE);
+	assert_true(message->fields[1].is_map);
+	assert_int_equal(message->fields[1].message->map_value->type, FIELD_MESSAGE);
+	schema_unref(schema);
+	buf_fini(&set);
+}
+
 static void comments_are_found_by_path(void **state)
 {
 	static const uint32_t path[] = {4, 0, 2, 1};
@@ -433,6 +504,7 @@ int main(void)
 		cmocka_unit_test(every_cut_of_a_set_is_refused_or_read),
 		cmocka_unit_test(too_large_sets_are_refused),
 		cmocka_unit_test(proto2_differs_where_it_should),
+		cmocka_unit_test(delimited_messages_are_groups_but_maps_are_not),
 		cmocka_unit_test(comments_are_found_by_path),
 		cmocka_unit_test(check_sees_all_levels),
 		cmocka_unit_test(check_bounds_depth),
