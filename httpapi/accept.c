@@ -28,9 +28,8 @@ static const struct offer {
 
 #define OFFER_COUNT (sizeof(offers) / sizeof(offers[0]))
 
-/* qvalue = ( "0" [ "." *3DIGIT ] ) / ( "1" [ "." *3"0" ] ); anything else counts as 1, as if it
- * were not there. */
-static unsigned read_quality(struct span text)
+/* qvalue = ( "0" [ "." *3DIGIT ] ) / ( "1" [ "." *3"0" ] ) */
+unsigned accept_quality(struct span text)
 {
 	unsigned quality;
 
@@ -80,7 +79,7 @@ static void add_member(struct accept *accept, struct span member)
 		struct span name = media_type_next_part(&value, '=');
 
 		if (span_eq_nocase(name, SPAN_LIT("q")))
-			quality = read_quality(value);
+			quality = accept_quality(value);
 	}
 	accept->has_any = true;
 	for (size_t i = 0; i < OFFER_COUNT; i++) {

@@ -24,6 +24,9 @@ struct accept {
 	bool has_any;		/* something was asked for */
 };
 
+/* A qvalue in thousandths; anything that is none counts as 1, as if it were not there. */
+unsigned accept_quality(struct span text);
+
 /* Takes the value of one Accept header; a request may have several. Members that are no media range
  * are left out. */
 void accept_add(struct accept *accept, struct span value);
