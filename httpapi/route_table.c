@@ -139,7 +139,7 @@ static enum status add_route(struct builder *b, struct route *route)
 {
 	struct route_table *table = b->table;
 	struct route *same = NULL;
-	struct error failure;
+	struct error failure = {0};
 	const char *doubt = http_rule_doubt(&route->rule);
 
 	if (route_tree_add(&table->tree, route, &same, &failure))
@@ -162,7 +162,7 @@ static enum status add_rule(struct builder *b, const struct route_source *source
 {
 	struct arena *arena = &b->table->arena;
 	struct route *route = arena_new(arena, struct route);
-	struct error failure;
+	struct error failure = {0};
 	enum status status;
 
 	if (!route)
@@ -186,7 +186,7 @@ static enum status find_written(struct builder *b, const struct method *method,
 static enum status add_written(struct builder *b, const struct route_source *source)
 {
 	const struct options_http_rule *rule = NULL;
-	struct error failure;
+	struct error failure = {0};
 	enum status status;
 
 	if (find_written(b, source->method, &rule, &failure))
