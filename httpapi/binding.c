@@ -327,22 +327,25 @@ static bool decode_unreserved(struct span raw, struct buf *out)
 	return is_written;
 }
 
+bool binding_decode_capture(const struct http_variable *variable, struct span raw,
+			    enum transcode_decode multi, struct buf *out)
+{
+	enum transcode_decode decode = variable->is_multi ? multi : TRANSCODE_DECODE_ALL;
+
+	if (decode == TRANSCODE_DECODE_RESERVED)
+		return decode_unreserved(raw, out);
+	return text_percent_decode(raw, decode == TRANSCODE_DECODE_SLASH, out);
+}
+
 static bool decode_capture(struct binding *binding, const struct http_variable *variable,
 			   struct span raw, struct span *ret_text)
 {
-	enum transcode_decode decode =
-		variable->is_multi ? binding->options->decode : TRANSCODE_DECODE_ALL;
-
 	*ret_text = raw;
 	if (span_find(raw, '%') == raw.len)
 		return true;
 	buf_reset(&binding->text_);
-	if (decode == TRANSCODE_DECODE_RESERVED) {
-		if (!decode_unreserved(raw, &binding->text_))
-			return false;
-	} else if (!text_percent_decode(raw, decode == TRANSCODE_DECODE_SLASH, &binding->text_)) {
+	if (!binding_decode_capture(variable, raw, binding->options->decode, &binding->text_))
 		return false;
-	}
 	*ret_text = buf_span(&binding->text_);
 	return true;
 }
@@ -491,8 +494,10 @@ static enum status add_parameter(struct binding *binding, const struct http_rule
 }
 
 /* Percent-decoding with "+" for a space. */
-static bool decode_form(struct span raw, struct buf *out)
+static bool decode_form(const struct binding *binding, struct span raw, struct buf *out)
 {
+	if (binding->options->keep_query_plus)
+		return text_percent_decode(raw, false, out);
 	for (;;) {
 		size_t plus = span_find(raw, '+');
 
@@ -516,7 +521,7 @@ static enum status add_pair(struct binding *binding, const struct http_rule *rul
 	if (raw_name.len == 0)
 		return ST_OK;
 	buf_reset(&binding->name_);
-	if (!decode_form(raw_name, &binding->name_))
+	if (!decode_form(binding, raw_name, &binding->name_))
 		return binding_violate(binding, from.prefix, raw_name, "malformed percent escape");
 	from.name = buf_span(&binding->name_);
 	if (is_ignored(binding->options, from.name))
@@ -524,7 +529,7 @@ static enum status add_pair(struct binding *binding, const struct http_rule *rul
 	if (!text_is_utf8(from.name))
 		return binding_violate(binding, from.prefix, raw_name, "the name is not UTF-8");
 	buf_reset(&binding->text_);
-	if (!decode_form(span_skip(pair, equals + 1), &binding->text_))
+	if (!decode_form(binding, span_skip(pair, equals + 1), &binding->text_))
 		return binding_violate(binding, from.prefix, from.name,
 				       "malformed percent escape in the value");
 	from.text = buf_span(&binding->text_);

@@ -112,4 +112,9 @@ static inline bool binding_is_empty(const struct binding *binding)
 	return !binding->root.children;
 }
 
+/* Appends the decoded value of a path variable; multi is what stays escaped when it has several
+ * segments. The path is known to be well-formed; false when out is full. */
+bool binding_decode_capture(const struct http_variable *variable, struct span raw,
+			    enum transcode_decode multi, struct buf *out);
+
 #endif

@@ -92,6 +92,16 @@ static enum status json_failed(struct transcode_in *in, struct error *err)
 	return err->status;
 }
 
+void transcode_in_details(const struct transcode_in *in, const struct error *err,
+			  struct buf *details)
+{
+	if (in->violations && buf_len(in->violations))
+		(void)status_details_write(err->status, span_from_str(err->message),
+					   buf_span(in->violations), details);
+	else if (err->field[0])
+		(void)status_details_from_error(err, details);
+}
+
 /* ---- start ------------------------------------------------------------------------------- */
 
 static enum status check_type(struct transcode_in *in, struct error *err)

@@ -57,7 +57,7 @@ struct transcode_in {
 	struct buf mask_;
 	uint64_t body_bytes_;
 	size_t message_bytes_; /* stream: JSON of the message being read */
-	size_t piece_bytes_; /* raw: data in the message being written */
+	size_t piece_bytes_;   /* raw: data in the message being written */
 	unsigned state_;
 	bool is_array_;	  /* stream: the messages are elements of one array */
 	bool is_writing_; /* writer_ is open */
@@ -79,6 +79,11 @@ enum parse_result transcode_in_feed(struct transcode_in *in, struct span chunk, 
 /* The body is at its end. DONE: a message lies in out (always so for a method without client
  * stream). MORE: there is none any more. A client stream calls it until MORE. */
 enum parse_result transcode_in_end(struct transcode_in *in, struct error *err);
+
+/* Appends the google.rpc.Status of a failure: with its violations, or the field that err names.
+ * What does not fit is left out; err's message says the first of them. Accepts a zeroed object. */
+void transcode_in_details(const struct transcode_in *in, const struct error *err,
+			  struct buf *details);
 
 /* Accepts a zeroed object. */
 void transcode_in_fini(struct transcode_in *in);

@@ -5,6 +5,7 @@
 #include <stddef.h>
 
 #include "src/base/span.h"
+#include "src/base/status.h"
 
 /* Ruling R5. */
 #define TRANSCODE_BODY_MAX ((size_t)4 * 1024 * 1024)
@@ -26,6 +27,7 @@ struct transcode_options {
 	size_t body_max;    /* bytes of a request body, of one message of a stream; more is 413 */
 	size_t message_max; /* bytes of a request message */
 	enum transcode_decode decode;
+	bool keep_query_plus;		  /* "+" in a query is a plus, not a space */
 	bool ignore_unknown_query;	  /* unknown query parameters are dropped, not 400 */
 	const struct span *ignored_query; /* borrowed: names dropped in any case */
 	size_t ignored_query_count;
@@ -44,5 +46,18 @@ struct transcode_options {
 	((struct transcode_options){.body_max = TRANSCODE_BODY_MAX,                                \
 				    .message_max = TRANSCODE_MESSAGE_MAX,                          \
 				    .always_print_primitive_fields = true})
+
+struct config;
+struct error;
+
+/* Names in http.ignored_query_parameters: written by hand. */
+#define TRANSCODE_IGNORED_MAX 64
+
+/* The options of a configuration; ignored gets the names that ret_options points to, both borrowed
+ * from config. ST_INVALID_ARGUMENT: too many names. */
+MUST_CHECK enum status transcode_options_load(const struct config *config,
+					      struct span ignored[TRANSCODE_IGNORED_MAX],
+					      struct transcode_options *ret_options,
+					      struct error *err);
 
 #endif

@@ -192,9 +192,6 @@ enum status front_open(struct loop *loop, const struct front_params *params,
 
 	front->loop = loop;
 	front->params = *params;
-	front->transcode = TRANSCODE_OPTIONS_DEFAULT;
-	front->transcode.body_max = params->config->http_max_body_bytes;
-	front->transcode.message_max = params->config->grpc_max_message_bytes;
 	list_init(&front->calls);
 	list_init(&front->json_spare);
 	loop_task_init(&front->drained, front_on_drained, front);
@@ -204,9 +201,12 @@ enum status front_open(struct loop *loop, const struct front_params *params,
 		front->refused[i] =
 			metrics_series(params->metrics, METRIC_REQUESTS_REFUSED, &label, 1);
 	}
+	status = transcode_options_load(params->config, front->ignored_query, &front->transcode,
+					err);
 	if (params->config->http_docs && params->config->http_openapi)
 		front->docs = docs_open(params->config->http_docs_dir);
-	status = status_map_new(&front->status_map, err);
+	if (!status)
+		status = status_map_new(&front->status_map, err);
 	if (!status)
 		status = front_load_rules(front, err);
 	if (!status)

@@ -53,6 +53,7 @@ struct front {
 	struct routes *routes;	/* NULL: no API yet */
 	struct status_map *status_map;
 	struct transcode_options transcode;
+	struct span ignored_query[TRANSCODE_IGNORED_MAX];
 	struct metrics_series *refused[FRONT_REFUSAL_COUNT_];
 	struct list calls;	/* grpc_exchange and json_exchange objects, to be cut at the end */
 	size_t call_count;	/* exchanges and, for gRPC, answers on their way */
@@ -101,9 +102,9 @@ void dispatch_serve(void *data, struct http_request *request, const struct http_
 /* Releases what is kept for later calls. */
 void json_exchange_drop_spare(struct front *front);
 
-/* A JSON call. The head's target was not looked at yet. */
+/* A JSON call; match is borrowed. */
 void json_exchange_serve(struct front *front, struct http_request *request,
-			 const struct http_head *head);
+			 const struct http_head *head, struct route_match *match);
 
 /* The same for a method with streams; match is borrowed. */
 void json_stream_serve(struct front *front, struct http_request *request,

@@ -29,7 +29,6 @@
 /* Target, metadata both ways, and what transcoding keeps: heads have at most 32 KiB (R5). */
 #define JSON_ARENA_BYTES_MAX ((size_t)1024 * 1024)
 
-#define JSON_ALLOW_BYTES_MAX ((size_t)4096)
 #define JSON_RESPONSE_HEADERS_MAX 128
 
 enum json_state {
@@ -181,7 +180,6 @@ static void json_exchange_reply_error(struct json_exchange *self, enum status co
 static void json_exchange_fail(struct json_exchange *self, const struct error *err)
 {
 	struct span message = span_from_str(err->message);
-	struct buf *violations = self->in.violations;
 	struct buf details;
 
 	front_count_refused(self->base.front, self->in.http_status == 413 ? FRONT_REFUSED_SIZE
@@ -189,11 +187,7 @@ static void json_exchange_fail(struct json_exchange *self, const struct error *e
 						      ? FRONT_REFUSED_TYPE
 						      : FRONT_REFUSED_MALFORMED);
 	buf_init(&details, HTTP_REPLY_ERROR_BYTES_MAX);
-	/* Details that do not fit are left out; the message says the first of them. */
-	if (violations && buf_len(violations))
-		(void)status_details_write(err->status, message, buf_span(violations), &details);
-	else if (err->field[0])
-		(void)status_details_from_error(err, &details);
+	transcode_in_details(&self->in, err, &details);
 	json_exchange_reply_error(self, err->status, self->in.http_status, message,
 				  buf_span(&details));
 	buf_fini(&details);
@@ -468,66 +462,11 @@ static void json_exchange_refuse(struct front *front, struct http_request *reque
 	http_reply_error(request, error);
 }
 
-static void json_exchange_no_method(struct front *front, struct http_request *request,
-				    const struct route_match *match)
-{
-	struct buf allow;
-
-	buf_init(&allow, JSON_ALLOW_BYTES_MAX);
-	if (!route_table_allow(front->routes->table, match->allowed, &allow))
-		buf_reset(&allow);
-	json_exchange_refuse(front, request, FRONT_REFUSED_METHOD,
-			     &(struct http_reply_error){
-				     .code = ST_UNIMPLEMENTED,
-				     .http_status = 405,
-				     .message = SPAN_LIT("this path does not take this method"),
-				     .allow = buf_span(&allow),
-			     });
-	buf_fini(&allow);
-}
-
-static void json_exchange_no_match(struct front *front, struct http_request *request,
-				   enum route_result result, const struct route_match *match)
-{
-	if (result == ROUTE_METHOD_NOT_ALLOWED)
-		json_exchange_no_method(front, request, match);
-	else if (result == ROUTE_BAD_PATH)
-		json_exchange_refuse(front, request, FRONT_REFUSED_MALFORMED,
-				     &(struct http_reply_error){
-					     .code = ST_INVALID_ARGUMENT,
-					     .message = SPAN_LIT("malformed request path"),
-				     });
-	else
-		json_exchange_refuse(front, request, FRONT_REFUSED_NOT_FOUND,
-				     &(struct http_reply_error){
-					     .code = ST_NOT_FOUND,
-					     .message = SPAN_LIT("nothing is served at this path"),
-				     });
-}
-
 void json_exchange_serve(struct front *front, struct http_request *request,
-			 const struct http_head *head)
+			 const struct http_head *head, struct route_match *match)
 {
 	const struct config *config = front->params.config;
-	struct route_match match;
-	enum route_result result = ROUTE_BAD_PATH;
-	struct span path;
-	struct span query;
 
-	if (!front->routes) {
-		json_exchange_refuse(front, request, FRONT_REFUSED_NOT_READY,
-				     &(struct http_reply_error){
-					     .code = ST_UNAVAILABLE,
-					     .message = SPAN_LIT("user function is not connected"),
-				     });
-		return;
-	}
-	if (route_target_split(head->target, &path, &query))
-		result = route_table_match(front->routes->table, head->method, path, &match);
-	if (result != ROUTE_FOUND) {
-		json_exchange_no_match(front, request, result, &match);
-		return;
-	}
 	if (front->running_count >= config->http_max_requests) {
 		json_exchange_refuse(front, request, FRONT_REFUSED_LIMIT,
 				     &(struct http_reply_error){
@@ -536,9 +475,9 @@ void json_exchange_serve(struct front *front, struct http_request *request,
 				     });
 		return;
 	}
-	if (match.route->rule.method->client_streaming ||
-	    match.route->rule.method->server_streaming)
-		json_stream_serve(front, request, head, &match);
+	if (match->route->rule.method->client_streaming ||
+	    match->route->rule.method->server_streaming)
+		json_stream_serve(front, request, head, match);
 	else
-		json_exchange_begin(front, request, head, &match);
+		json_exchange_begin(front, request, head, match);
 }

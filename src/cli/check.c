@@ -7,12 +7,14 @@
 #include "src/base/error.h"
 #include "src/cli/command.h"
 #include "src/cli/offline.h"
+#include "src/cli/requests.h"
 
 /* All routes and findings of a table at its limits, as text. */
 #define CHECK_TEXT_BYTES_MAX ((size_t)256 * 1024 * 1024)
 
 static const char check_usage[] =
 	"usage: headgate check --descriptor-set FILE [--rules FILE] [--config FILE] [--json]\n"
+	"                      [--requests FILE]\n"
 	"\n"
 	"Prints the HTTP routes of all services of a FileDescriptorSet (protoc --include_imports\n"
 	"--descriptor_set_out), and what is wrong with their rules. Exit code 1: the gateway "
@@ -151,11 +153,13 @@ static int check_print(const struct offline *offline, bool is_json)
 int command_check(int argc, char **argv)
 {
 	struct offline_params params = {0};
+	const char *requests = NULL;
 	bool is_json = false;
 	const struct command_option options[] = {
 		{"--descriptor-set", &params.descriptor_set, NULL},
 		{"--rules", &params.rules, NULL},
 		{"--config", &params.config, NULL},
+		{"--requests", &requests, NULL},
 		{"--json", NULL, &is_json},
 		{NULL, NULL, NULL},
 	};
@@ -170,6 +174,8 @@ int command_check(int argc, char **argv)
 	if (offline_load(&params, &offline, &code, &err) != ST_OK &&
 	    offline.report.error_count == 0)
 		code = command_fail(code, err.message);
+	else if (requests && offline.table)
+		code = requests_run(&offline, requests);
 	else
 		code = check_print(&offline, is_json);
 	offline_fini(&offline);

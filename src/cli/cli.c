@@ -7,6 +7,7 @@
 
 const char cli_usage[] =
 	"       headgate check --descriptor-set FILE [--rules FILE] [--config FILE] [--json]\n"
+	"                      [--requests FILE]\n"
 	"       headgate openapi --descriptor-set FILE [--service NAME]\n";
 
 static const struct {

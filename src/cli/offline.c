@@ -96,6 +96,9 @@ enum status offline_load(const struct offline_params *params, struct offline *re
 	*ret_code = CLI_USAGE;
 	status = config_load(&ret_offline->config, &config, err);
 	if (status == ST_OK)
+		status = transcode_options_load(&ret_offline->config, ret_offline->ignored_query_,
+						&ret_offline->transcode, err);
+	if (status == ST_OK)
 		status = offline_read_schema(params->descriptor_set, ret_offline, ret_code, err);
 	if (status == ST_OK && params->service &&
 	    !schema_find_service(ret_offline->schema, span_from_str(params->service))) {

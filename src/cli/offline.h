@@ -5,6 +5,7 @@
 #include <stddef.h>
 
 #include "httpapi/route_table.h"
+#include "httpapi/transcode_options.h"
 #include "src/base/status.h"
 #include "src/config/config.h"
 #include "src/config/rule_file.h"
@@ -25,6 +26,8 @@ struct offline {
 	struct config config;
 	struct rule_file rules;
 	struct schema *schema;
+	struct transcode_options transcode;
+	struct span ignored_query_[TRANSCODE_IGNORED_MAX];
 	struct route_report report;
 	struct route_table *table; /* NULL when there are errors in report */
 };

@@ -42,8 +42,7 @@ static int openapi_refuse(const struct offline *offline, int code, const struct 
 int command_openapi(int argc, char **argv)
 {
 	struct offline_params files = {0};
-	struct transcode_options transcode = TRANSCODE_OPTIONS_DEFAULT;
-	struct openapi_params params = {.options = &transcode, .is_indented = true};
+	struct openapi_params params = {.is_indented = true};
 	const char *title = NULL;
 	const char *version = NULL;
 	const struct command_option options[] = {
@@ -66,6 +65,7 @@ int command_openapi(int argc, char **argv)
 	if (offline_load(&files, &offline, &code, &err) != ST_OK) {
 		code = openapi_refuse(&offline, code, &err);
 	} else {
+		params.options = &offline.transcode;
 		params.schema = offline.schema;
 		params.table = offline.table;
 		params.title = span_from_str(title);

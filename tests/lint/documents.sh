@@ -33,7 +33,7 @@ done
 # A key that nobody reads would be a promise that is not kept.
 check "every configuration key is read" "$(
 	sed -n 's/^CF(\([a-z0-9_]*\), [A-Z]*, "\([^"]*\)".*/\1 \2/p' src/config/config.def | while read -r field key; do
-		grep -rqE "(->|\.)$field\\b" src/server src/cli httpapi/front || echo "$key is read nowhere"
+		grep -rqE "(->|\.)$field\\b" src/server src/cli httpapi || echo "$key is read nowhere"
 	done
 )"
 
