@@ -5,6 +5,9 @@
 
 #include "src/base/span.h"
 
+/* What a client is told that takes none of them: 406. */
+#define ACCEPT_REFUSAL "this stream is application/json, application/x-ndjson or text/event-stream"
+
 /* How the messages of a server stream are laid out in a body, chosen by the client's Accept.
  * Spec: docs/http-mapping.md, "Streams"; RFC 9110 12.5.1 */
 enum framing {

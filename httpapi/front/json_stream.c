@@ -282,14 +282,11 @@ void json_stream_serve(struct front *front, struct http_request *request,
 	http_request_set_handler(request, &json_stream_handler, self);
 	if (!json_stream_negotiate(self, head)) {
 		front_count_refused(front, FRONT_REFUSED_TYPE);
-		json_stream_stop(self,
-				 &(struct json_stream_failure){
-					 .code = ST_INVALID_ARGUMENT,
-					 .http_status = 406,
-					 .message = SPAN_LIT("this stream is application/json, "
-							     "application/x-ndjson or "
-							     "text/event-stream"),
-				 });
+		json_stream_stop(self, &(struct json_stream_failure){
+					       .code = ST_INVALID_ARGUMENT,
+					       .http_status = 406,
+					       .message = SPAN_LIT(ACCEPT_REFUSAL),
+				       });
 		return;
 	}
 	if (json_stream_start(self, head, match, &err)) {

@@ -6,6 +6,7 @@
 #include "httpapi/front/page.h"
 #include "httpapi/front/routes.h"
 #include "httpapi/openapi.h"
+#include "src/config/config.h"
 #include "src/userfn/api.h"
 
 static enum status openapi_page_make(const struct front *front, struct routes *routes,
@@ -17,6 +18,8 @@ static enum status openapi_page_make(const struct front *front, struct routes *r
 		.options = &front->transcode,
 		.title = routes->api->function_name,
 		.version = routes->api->function_version,
+		.is_ndjson_first =
+			front->params.config->http_stream_default == CONFIG_STREAM_NDJSON,
 	};
 	enum status status;
 

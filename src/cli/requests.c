@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "httpapi/accept.h"
 #include "httpapi/binding.h"
 #include "httpapi/front/builtin.h"
 #include "httpapi/front/http_guard.h"
@@ -314,6 +315,27 @@ static enum status judge_head(struct judge *judge, const struct judged *request,
 	return status ? status : json_metadata_read(&head, &judge->arena, &metadata, err);
 }
 
+/* A server stream that the client can read in none of its forms. */
+static bool judge_accept(const struct judge *judge, const struct judged *request,
+			 const struct http_rule *rule, struct error *err)
+{
+	struct accept accept = {0};
+	enum framing framing;
+	enum framing preferred = judge->offline->config.http_stream_default == CONFIG_STREAM_NDJSON
+					 ? FRAMING_LINES
+					 : FRAMING_ARRAY;
+
+	if (!rule->method->server_streaming || rule->is_raw_response)
+		return true;
+	for (size_t i = 0; i < request->header_count; i++)
+		if (span_eq_str(request->headers[i].name, "accept"))
+			accept_add(&accept, request->headers[i].value);
+	if (accept_choose(&accept, preferred, &framing))
+		return true;
+	(void)error_set(err, ST_INVALID_ARGUMENT, "%s", ACCEPT_REFUSAL);
+	return false;
+}
+
 static void judge_failed(struct judge *judge, const struct transcode_in *in,
 			 const struct error *err)
 {
@@ -323,6 +345,13 @@ static void judge_failed(struct judge *judge, const struct transcode_in *in,
 	transcode_in_details(in, err, &details);
 	write_error(judge, err->status, span_from_str(err->message), buf_span(&details));
 	buf_fini(&details);
+}
+
+static int judge_status(bool is_bound, int http_status, const struct error *err)
+{
+	if (is_bound)
+		return 200;
+	return http_status ? http_status : status_http(err->status);
 }
 
 static void judge_call(struct judge *judge, const struct judged *request,
@@ -347,14 +376,15 @@ static void judge_call(struct judge *judge, const struct judged *request,
 	struct feeding feeding = {judge, rule, &in, &wire, &messages};
 	struct error err = {0};
 	bool is_bound;
+	bool is_accepted = judge_accept(judge, request, rule, &err);
 
 	buf_init(&wire, options->message_max);
 	buf_init(&messages, RESULT_BYTES_MAX);
-	is_bound = judge_head(judge, request, &err) == ST_OK &&
+	is_bound = is_accepted && judge_head(judge, request, &err) == ST_OK &&
 		   transcode_in_start(&in, &params, &err) == ST_OK &&
 		   feed_body(&feeding, request->body, &err);
 	write_begin(judge, request,
-		    is_bound ? 200 : (in.http_status ? in.http_status : status_http(err.status)));
+		    judge_status(is_bound, is_accepted ? in.http_status : 406, &err));
 	write_route(judge, rule);
 	write_bindings(judge, &route->match);
 	if (is_bound)

@@ -241,6 +241,26 @@ describe('openapi.json of rules of every kind', () => {
   });
 });
 
+describe('streams in the document', () => {
+  it('come and go as arrays, lines and events', () => {
+    const text = execFileSync(path.join(builddir, 'headgate'), ['openapi', '--descriptor-set', path.join(builddir, 'tests/fakes/gen/test.desc'),
+      '--service', 'headgate.test.Streaming'], { encoding: 'utf8' });
+    const { paths, components } = JSON.parse(text);
+    const item = { $ref: '#/components/schemas/headgate.test.Item' };
+    assert.deepEqual(paths['/items/{name}'].get.responses[200].content, {
+      'application/json': { schema: { type: 'array', items: item } },
+      'application/x-ndjson': { schema: item },
+      'text/event-stream': { schema: item },
+    });
+    const sent = paths['/collected/{name}'].post.requestBody.content;
+    assert.deepEqual(Object.keys(sent), ['application/json', 'application/x-ndjson']);
+    assert.equal(sent['application/json'].schema.type, 'array');
+    assert.deepEqual(Object.keys(paths['/downloads/{name}'].get.responses[200].content), ['*/*']);
+    assert.deepEqual(Object.keys(components.schemas), ['headgate.test.Item', 'google.protobuf.Any', 'google.rpc.Status']);
+    return mustBeOpenApi(JSON.parse(text));
+  });
+});
+
 describe('built-in pages', () => {
   const world = new World();
   after(() => world.end());

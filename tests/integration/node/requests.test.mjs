@@ -121,6 +121,26 @@ describe('headgate check --requests', () => {
     assert.equal(message.int64Value, '0');
   });
 
+  it('prints every message of a client stream', () => {
+    const stream = (body, where = '/collected/n') => judge(world, [['POST', where, json, body]])[0];
+    const items = [{ name: 'n', number: '1', text: '' }, { name: '', number: '2', text: '' }];
+    for (const body of ['[{"number":1},{"number":2}]', '{"number":1}\n{"number":2}\n']) {
+      assert.deepEqual(stream(body).messages, items);
+      assert.equal(stream(body).http_status, 200);
+    }
+    assert.deepEqual(stream('[]').messages, []);
+    const broken = stream('[{"number":1},{"nope":2}]');
+    assert.equal(broken.http_status, 400);
+    assert.match(broken.error.message, /message 2 of the stream/);
+  });
+
+  it('knows in which forms a server stream comes', () => {
+    const status = (accept, where = '/items/a') => judge(world, [['GET', where, { Accept: accept }]])[0].http_status;
+    for (const accept of ['*/*', 'application/json', 'application/x-ndjson', 'text/event-stream']) assert.equal(status(accept), 200, accept);
+    assert.equal(status('image/png'), 406);
+    assert.equal(status('image/png', '/downloads/a'), 200); // bytes of the function
+  });
+
   it('takes a body in base64 and from standard input', () => {
     const line = JSON.stringify({ id: 'b', method: 'PUT', path: '/shapes/a', body_base64: Buffer.from('{"name":"ü"}').toString('base64') });
     const { stdout, status } = spawnSync(headgate, ['check', '--descriptor-set', set, '--requests', '-'], { input: `${line}\n\n`, encoding: 'utf8' });
