@@ -15,8 +15,9 @@
 #include "src/runtime/loop.h"
 #include "src/runtime/timer.h"
 
-/* What http1.c (the daemon and its connections), http1_request.c and http1_stream.c (one request
- * and its answer), http1_hangup.c (who has gone) and http1_linger.c (who still sends) share. */
+/* What http1.c (the daemon and its connections), http1_request.c, http1_stream.c and http1_early.c
+ * (one request and its answer), http1_hangup.c (who has gone) and http1_linger.c (who still sends)
+ * share. */
 struct watch;
 struct http1_conn;
 struct http1_request;
@@ -128,6 +129,10 @@ MUST_CHECK enum status http1_hangup_open(struct http1 *http1, struct error *err)
 void http1_hangup_add(struct http1 *http1, struct http1_conn *conn);
 void http1_hangup_remove(struct http1 *http1, struct http1_conn *conn);
 void http1_hangup_close(struct http1 *http1);
+
+/* Sends an answer while the body of the request goes on; the connection must close then. False: it
+ * is too long for that, or the socket takes nothing. */
+bool http1_early_send(struct http1_request *request, const struct http_response *response);
 
 /* The connection will close with input unread: keeps the socket. */
 void http1_linger_prepare(struct http1_conn *conn);

@@ -75,11 +75,30 @@ static void http1_request_answer(struct http1_request *request,
 	request->state = HTTP1_ANSWERED;
 }
 
+/* A stream of messages whose end nobody knows, answered in its middle. */
+static bool http1_request_respond_early(struct http1_request *request,
+					const struct http_response *response)
+{
+	bool is_inside = request->state == HTTP1_BODY || request->state == HTTP1_PAUSED;
+
+	/* must_close: within the head's own callback the library takes the answer itself. */
+	if (!is_inside || request->has_ended || request->must_close ||
+	    !request->base.has_own_body_wait || !http1_early_send(request, response))
+		return false;
+	http1_request_wake(request);
+	request->is_wanted = false;
+	request->state = HTTP1_BROKEN; /* the library ends it with the next piece of the body */
+	timer_start_in(&request->conn->deadline, HTTP1_DRAIN_MS);
+	return true;
+}
+
 static void http1_request_respond(struct http_request *base, const struct http_response *response)
 {
 	struct http1_request *request = container_of(base, struct http1_request, base);
 
 	BUG_ON(request->response != NULL);
+	if (http1_request_respond_early(request, response))
+		return;
 	request->response = MHD_create_response_from_buffer(
 		response->body.len, (void *)(uintptr_t)response->body.data, MHD_RESPMEM_MUST_COPY);
 	http1_request_answer(request, response);
@@ -336,7 +355,7 @@ static enum MHD_Result http1_request_take(struct http1_request *request, const c
 		request->is_wanted = false;
 		http1_request_watch_body(request);
 		handler->on_body(request->base.handler_data, bytes);
-		return MHD_YES;
+		return request->state == HTTP1_BROKEN ? MHD_NO : MHD_YES;
 	}
 	return request->body_bytes / HTTP1_DRAIN_FACTOR > params->max_body_bytes ? MHD_NO : MHD_YES;
 }

@@ -47,6 +47,7 @@ static ssize_t http1_stream_read(void *data, uint64_t position, char *room, size
 	size_t n;
 
 	(void)position;
+	request->conn->http1->idle_runs = 0;
 	if (request->state == HTTP1_BROKEN)
 		return MHD_CONTENT_READER_END_WITH_ERROR;
 	n = http1_stream_take(request, room, max);

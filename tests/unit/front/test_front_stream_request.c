@@ -151,6 +151,35 @@ static void a_silent_client_is_not_waited_for(void **state)
 	front_client_close(&stream.client);
 }
 
+/* Nobody has to finish a stream to hear that it failed. */
+static void a_failure_is_heard_in_the_middle(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 4; i++) {
+		unsigned count = 1;
+
+		stream_be(&stream, (struct stream_function){.end = ST_FAILED_PRECONDITION});
+		front_client_open(&stream.client, &stream.world, i % 2);
+		front_client_request(&stream.client, "POST", "/collected/p", JSON, true);
+		front_client_send(&stream.client, SPAN_LIT("[{}"));
+		stream_wait_got(&stream, count);
+		if (i / 2)
+			front_client_send(&stream.client, SPAN_LIT(",{\"number\":[]}"));
+		else
+			stream_finish(&stream);
+		front_client_wait_body(&stream.client, 10);
+		assert_int_equal(stream.client.status, 400);
+		assert_true(front_world_has(buf_span(&stream.client.body),
+					    i / 2 ? "message 2 of the stream" : FAILED));
+		/* What it still sends is read and forgotten. */
+		for (int k = 0; k < 50; k++)
+			front_client_send(&stream.client, SPAN_LIT(",{},{},{},{},{}"));
+		front_client_end(&stream.client);
+		front_client_wait(&stream.client);
+		front_client_close(&stream.client);
+	}
+}
+
 static void a_stream_is_bounded_by_message(void **state)
 {
 	struct buf body;
@@ -363,6 +392,7 @@ int main(void)
 		TEST(messages_are_handed_on_at_once),
 		TEST(a_client_that_goes_away_cancels_its_stream),
 		TEST_ODD(a_silent_client_is_not_waited_for),
+		TEST(a_failure_is_heard_in_the_middle),
 		TEST_ODD(a_stream_is_bounded_by_message),
 		TEST(continue_comes_after_the_head_was_judged),
 		TEST(both_ways_at_once_over_http2),
