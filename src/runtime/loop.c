@@ -72,7 +72,7 @@ static void loop_end_turn(struct loop *loop)
 }
 
 /* Sets libuv's timer to the earliest deadline, rounded up to its milliseconds so that the turn
- * finds the timer due. */
+ * finds the timer due; but a timer that is due already asks for another turn at once. */
 static void loop_arm(struct loop *loop)
 {
 	uint64_t deadline_ns = timer_earliest_ns(loop);
@@ -85,7 +85,9 @@ static void loop_arm(struct loop *loop)
 		(void)uv_timer_stop(&loop->wake); /* cannot fail on an initialised handle */
 		return;
 	}
-	due_ms = deadline_ns / NS_PER_MS + (deadline_ns % NS_PER_MS != 0);
+	due_ms = deadline_ns <= loop->now_ns
+			 ? 0
+			 : deadline_ns / NS_PER_MS + (deadline_ns % NS_PER_MS != 0);
 	now_ms = uv_now(&loop->uv);
 	/* Fails only for a closing handle. */
 	(void)uv_timer_start(&loop->wake, on_wake, due_ms > now_ms ? due_ms - now_ms : 0, 0);
