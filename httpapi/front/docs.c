@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "httpapi/etag.h"
 #include "httpapi/front/http_reply.h"
 #include "httpapi/front/http_request.h"
 #include "httpapi/front/page.h"
@@ -43,7 +44,8 @@ static const struct {
 
 struct docs {
 	struct buf content[DOCS_FILE_COUNT];
-	char etag[DOCS_FILE_COUNT][PAGE_ETAG_BYTES];
+	char etag[DOCS_FILE_COUNT][ETAG_BYTES];
+	char plain_etag[DOCS_FILE_COUNT][ETAG_BYTES];
 	bool is_complete;
 };
 
@@ -70,7 +72,8 @@ static bool docs_read(struct docs *docs, const char *dir)
 			docs_forget(docs);
 			return false;
 		}
-		page_etag(buf_span(content), docs->etag[i]);
+		etag_make(buf_span(content), docs_files[i].is_packed, docs->etag[i]);
+		etag_make(buf_span(content), false, docs->plain_etag[i]);
 	}
 	docs->is_complete = true;
 	return true;
@@ -139,6 +142,7 @@ static void docs_serve_file(const struct docs *docs, size_t i, struct http_reque
 		.body_max = DOCS_UNPACKED_BYTES_MAX,
 		.content_type = docs_files[i].content_type,
 		.etag = docs->etag[i],
+		.plain_etag = docs->plain_etag[i],
 		.headers = headers,
 		.header_count = sizeof(headers) / sizeof(headers[0]),
 	};

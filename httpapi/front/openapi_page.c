@@ -1,5 +1,6 @@
 #include "httpapi/front/openapi_page.h"
 
+#include "httpapi/etag.h"
 #include "httpapi/front/front_internal.h"
 #include "httpapi/front/http_reply.h"
 #include "httpapi/front/http_request.h"
@@ -28,7 +29,7 @@ static enum status openapi_page_make(const struct front *front, struct routes *r
 	if (status)
 		buf_fini(&routes->openapi);
 	else
-		page_etag(buf_span(&routes->openapi), routes->openapi_etag);
+		etag_make(buf_span(&routes->openapi), false, routes->openapi_etag);
 	return status;
 }
 

@@ -1,101 +1,46 @@
 #include "httpapi/front/page.h"
 
-#include <stdio.h>
-
+#include "httpapi/encoding.h"
+#include "httpapi/etag.h"
 #include "httpapi/front/http_reply.h"
 #include "httpapi/front/http_request.h"
 #include "src/base/buf.h"
-#include "src/base/gzip_inflate.h"
-#include "src/base/hash.h"
+#include "src/base/gzip.h"
 
-void page_etag(struct span bytes, char etag[PAGE_ETAG_BYTES])
+/* Unpacks a page of ours; false when it is damaged. */
+static bool page_unpack(struct span packed, struct buf *out)
 {
-	(void)snprintf(etag, PAGE_ETAG_BYTES, "\"%016llx\"",
-		       (unsigned long long)hash_stable(bytes));
+	struct gzip_reader *reader = gzip_reader_new();
+	enum parse_result result = PARSE_MORE;
+	size_t before;
+	size_t used;
+
+	do {
+		before = buf_len(out);
+		result = gzip_reader_feed(reader, packed, &used, out);
+		packed = span_skip(packed, used);
+	} while (result == PARSE_MORE && (used > 0 || buf_len(out) > before));
+	gzip_reader_free(reader);
+	return result == PARSE_DONE;
 }
 
-static struct span page_trim(struct span text)
+static bool page_takes_gzip(const struct http_head *head)
 {
-	while (text.len && (text.data[0] == ' ' || text.data[0] == '\t'))
-		text = span_skip(text, 1);
-	while (text.len && (text.data[text.len - 1] == ' ' || text.data[text.len - 1] == '\t'))
-		text.len--;
-	return text;
+	struct encoding_accept accept = {0};
+
+	for (size_t i = 0; i < head->headers.count; i++)
+		if (span_eq_str(head->headers.items[i].name, "accept-encoding"))
+			encoding_accept_add(&accept, head->headers.items[i].value);
+	return encoding_takes_gzip(&accept);
 }
 
-/* Takes the first element of a list; the rest stays in *list. Our own tags hold no comma. */
-static struct span page_next(struct span *list)
+static void page_send_unpacked(struct http_request *request, const struct page *page,
+			       struct http_response *response)
 {
-	size_t end = span_find(*list, ',');
-	struct span element = page_trim(span_head(*list, end));
-
-	*list = span_skip(*list, end + 1);
-	return element;
-}
-
-/* Both forms of the page have the same tag: it is weak, as the comparison is. */
-static bool page_is_known(struct span if_none_match, const char *etag)
-{
-	while (if_none_match.len) {
-		struct span tag = page_next(&if_none_match);
-
-		if (span_starts_with(tag, SPAN_LIT("W/")))
-			tag = span_skip(tag, 2);
-		if (span_eq_str(tag, "*") || span_eq_str(tag, etag))
-			return true;
-	}
-	return false;
-}
-
-/* "q=0", "q=0.0", … refuse. */
-static bool page_is_refused(struct span parameters)
-{
-	size_t at = span_find(parameters, '=');
-	struct span value = page_trim(span_skip(parameters, at + 1));
-
-	if (value.len == 0 || value.data[0] != '0')
-		return false;
-	for (size_t i = 1; i < value.len; i++)
-		if (value.data[i] != '.' && value.data[i] != '0')
-			return false;
-	return true;
-}
-
-static bool page_takes_gzip(struct span accept_encoding)
-{
-	while (accept_encoding.len) {
-		struct span element = page_next(&accept_encoding);
-		size_t end = span_find(element, ';');
-		struct span name = page_trim(span_head(element, end));
-
-		if (span_eq_nocase(name, SPAN_LIT("gzip")))
-			return !page_is_refused(span_skip(element, end + 1));
-	}
-	return false;
-}
-
-static void page_send(struct http_request *request, const struct http_head *head,
-		      const struct page *page, struct http_response *response)
-{
-	struct h2_header *headers = (struct h2_header *)(uintptr_t)response->headers;
 	struct buf unpacked;
 
-	if (!page->packed.len) {
-		response->body = page->body;
-		http_request_respond(request, response);
-		return;
-	}
-	headers[response->header_count++] =
-		(struct h2_header){SPAN_LIT("vary"), SPAN_LIT("accept-encoding")};
-	if (page_takes_gzip(h2_headers_get(&head->headers, "accept-encoding"))) {
-		headers[response->header_count++] =
-			(struct h2_header){SPAN_LIT("content-encoding"), SPAN_LIT("gzip")};
-		response->body = page->packed;
-		http_request_respond(request, response);
-		return;
-	}
 	buf_init(&unpacked, page->body_max);
-	if (gzip_inflate(page->packed, &unpacked)) {
+	if (page_unpack(page->packed, &unpacked)) {
 		response->body = buf_span(&unpacked);
 		http_request_respond(request, response);
 	} else {
@@ -109,23 +54,34 @@ static void page_send(struct http_request *request, const struct http_head *head
 
 void page_serve(struct http_request *request, const struct http_head *head, const struct page *page)
 {
-	struct h2_header headers[PAGE_HEADERS_MAX + 6];
-	struct http_response response = {.status = 200, .headers = headers};
-	char etag[PAGE_ETAG_BYTES + 2];
+	bool has_two = page->packed.len > 0;
+	bool is_packed = has_two && page_takes_gzip(head);
+	struct span etag = span_from_str(has_two && !is_packed ? page->plain_etag : page->etag);
+	struct h2_header headers[PAGE_HEADERS_MAX + 6] = {
+		{SPAN_LIT("etag"), etag},
+		{SPAN_LIT("cache-control"), SPAN_LIT("no-cache")},
+	};
+	struct http_response response = {.status = 200, .headers = headers, .header_count = 2};
 
-	(void)snprintf(etag, sizeof(etag), "W/%s", page->etag);
-	headers[response.header_count++] =
-		(struct h2_header){SPAN_LIT("etag"), span_from_str(etag)};
-	headers[response.header_count++] =
-		(struct h2_header){SPAN_LIT("cache-control"), SPAN_LIT("no-cache")};
 	for (size_t i = 0; i < page->header_count && i < PAGE_HEADERS_MAX; i++)
 		headers[response.header_count++] = page->headers[i];
-	if (page_is_known(h2_headers_get(&head->headers, "if-none-match"), page->etag)) {
+	if (has_two)
+		headers[response.header_count++] =
+			(struct h2_header){SPAN_LIT("vary"), SPAN_LIT("accept-encoding")};
+	if (etag_is_known(h2_headers_get(&head->headers, "if-none-match"),
+			  span_from_str(page->etag), span_from_str(page->plain_etag))) {
 		response.status = 304;
 		http_request_respond(request, &response);
 		return;
 	}
 	headers[response.header_count++] =
 		(struct h2_header){SPAN_LIT("content-type"), span_from_str(page->content_type)};
-	page_send(request, head, page, &response);
+	if (is_packed)
+		headers[response.header_count++] =
+			(struct h2_header){SPAN_LIT("content-encoding"), SPAN_LIT("gzip")};
+	response.body = is_packed ? page->packed : page->body;
+	if (has_two && !is_packed)
+		page_send_unpacked(request, page, &response);
+	else
+		http_request_respond(request, &response);
 }

@@ -10,8 +10,6 @@ struct h2_header;
 struct http_head;
 struct http_request;
 
-#define PAGE_ETAG_BYTES 24
-
 /* All borrowed. */
 struct page {
 	struct span body;
@@ -19,14 +17,12 @@ struct page {
 			       unpacked for those who do not take gzip */
 	size_t body_max;    /* of an empty body: bytes it may have */
 	const char *content_type;
-	const char *etag;		 /* of page_etag */
+	const char *etag;		 /* of etag_make; of the packed form where there is one */
+	const char *plain_etag;		 /* then that of the other form, else NULL */
 	const struct h2_header *headers; /* further ones, at most PAGE_HEADERS_MAX */
 	size_t header_count;
 };
 #define PAGE_HEADERS_MAX 6
-
-/* The ETag of some bytes, with its quotes. */
-void page_etag(struct span bytes, char etag[PAGE_ETAG_BYTES]);
 
 /* Answers a GET or HEAD: 200 with the body, or 304 when If-None-Match names it.
  * Spec: RFC 9110 13.1.2, 12.5.3 */

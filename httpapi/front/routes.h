@@ -1,7 +1,7 @@
 #ifndef HEADGATE_HTTPAPI_FRONT_ROUTES_H
 #define HEADGATE_HTTPAPI_FRONT_ROUTES_H
 
-#include "httpapi/front/page.h"
+#include "httpapi/etag.h"
 #include "src/base/buf.h"
 #include "src/base/span.h"
 #include "src/base/status.h"
@@ -19,7 +19,7 @@ struct routes {
 	struct api *api;	   /* holds a reference */
 	struct route_table *table; /* data of a route: its struct api_method */
 	struct buf openapi;	   /* empty: not asked for yet */
-	char openapi_etag[PAGE_ETAG_BYTES];
+	char openapi_etag[ETAG_BYTES];
 };
 
 /* What else makes the routes; borrowed, rules for the life of the routes, config for the call. */

@@ -132,8 +132,8 @@ describe('openapi.json of the shopping cart', () => {
       const first = await curl(version, url);
       assert.equal(first.status, 200);
       assert.equal(first.headers['content-type'], 'application/json');
-      assert.match(first.headers.etag, /^W\/"[0-9a-f]{16}"$/);
-      for (const tags of [first.headers.etag, first.headers.etag.slice(2), `"other", ${first.headers.etag}`, '*']) {
+      assert.match(first.headers.etag, /^"[0-9a-f]{16}"$/);
+      for (const tags of [first.headers.etag, `W/${first.headers.etag}`, `"other", ${first.headers.etag}`, '*']) {
         const again = await curl(version, '-H', `If-None-Match: ${tags}`, url);
         assert.equal(again.status, 304, tags);
         assert.equal(again.headers.etag, first.headers.etag);
