@@ -49,10 +49,11 @@ struct http2_request {
 	struct loop_task pump;
 	struct timer wait; /* for the next piece of the body, or while it is dropped */
 	size_t dropped;
-	bool is_wanted;	  /* a read is unanswered */
-	bool has_ended;	  /* the client's half */
-	bool is_draining; /* answered but for the end: the rest of the body is dropped */
-	bool is_head;	  /* HEAD: no body in the answer */
+	bool is_wanted;	       /* a read is unanswered */
+	bool has_ended;	       /* the client's half */
+	bool is_draining;      /* answered but for the end: the rest of the body is dropped */
+	bool is_head;	       /* HEAD: no body in the answer */
+	bool expects_continue; /* 100 is owed when the body is asked for */
 };
 
 static void http2_request_read(struct http_request *base)
@@ -61,6 +62,10 @@ static void http2_request_read(struct http_request *base)
 
 	BUG_ON(request->is_wanted);
 	request->is_wanted = true;
+	if (request->expects_continue && !request->has_ended &&
+	    !h2_stream_peek(request->stream).len)
+		h2_stream_inform(request->stream);
+	request->expects_continue = false;
 	if (!request->has_ended && !base->has_own_body_wait)
 		timer_start_in(&request->wait, request->http2->params.body_timeout_ms);
 	/* Usually nothing has come yet, and the data itself will call the pump. */
@@ -359,6 +364,8 @@ static void http2_serve(struct http2 *http2, struct h2_stream *stream,
 	const char *fault = http2_guard(headers, &head.content_length);
 
 	request->is_head = span_eq(head.method, SPAN_LIT("HEAD"));
+	request->expects_continue =
+		span_eq_nocase(h2_headers_get(headers, "expect"), SPAN_LIT("100-continue"));
 	if (fault)
 		http_reply_error(&request->base, &(struct http_reply_error){
 							 .code = ST_INVALID_ARGUMENT,

@@ -95,6 +95,9 @@ struct span h2_stream_peek(const struct h2_stream *stream);
 /* Takes n bytes and gives the peer that much window back. What is not consumed holds it back. */
 void h2_stream_consume(struct h2_stream *stream, size_t n);
 
+/* Server: sends an interim head, 100, before the response. */
+void h2_stream_inform(struct h2_stream *stream);
+
 /* Sends a head (server: the response; is_end: no body follows). Headers are copied. */
 void h2_stream_respond(struct h2_stream *stream, const struct h2_headers *headers, bool is_end);
 

@@ -115,6 +115,20 @@ void h2_stream_fill_nv(nghttp2_nv *items, const struct h2_headers *headers)
 	}
 }
 
+void h2_stream_inform(struct h2_stream *stream)
+{
+	const struct h2_header status = {SPAN_LIT(":status"), SPAN_LIT("100")};
+	nghttp2_nv item;
+
+	if (stream->is_over || stream->has_sent_head)
+		return;
+	h2_stream_fill_nv(&item, &(struct h2_headers){&status, 1});
+	/* Fails without memory only; a client waits for it not much longer than a second. */
+	(void)nghttp2_submit_headers(stream->session->ng, NGHTTP2_FLAG_NONE, stream->id, NULL,
+				     &item, 1, NULL);
+	h2_session_wake(stream->session);
+}
+
 void h2_stream_respond(struct h2_stream *stream, const struct h2_headers *headers, bool is_end)
 {
 	nghttp2_nv few[H2_HEADERS_ON_STACK];

@@ -349,4 +349,24 @@ describe('streams over JSON', () => {
     assert.match(await ask('application/json'), /^HTTP\/1\.1 100 Continue\r\n\r\nHTTP\/1\.1 200 /);
     assert.match(await ask('text/csv'), /^HTTP\/1\.1 415 /);
   });
+
+  it('HTTP/2: 100 comes when the body is wanted, and not when the head is refused', async () => {
+    for (const [type, want] of [['application/json', [true, 200]], ['text/csv', [false, 415]]]) {
+      const answer = open2('POST', '/collected/me', { 'content-type': type, expect: '100-continue' });
+      let isAsked = false;
+      answer.request.on('continue', () => { isAsked = true; answer.request.end('[]'); });
+      // A refused stream is not closed by the server before a while; the client does.
+      answer.request.on('response', () => { if (!isAsked) answer.request.end(); });
+      await answer.done;
+      assert.deepEqual([isAsked, answer.status], want);
+    }
+  });
+
+  it('HTTP/1.1: a failure is heard in the middle of the body', async () => {
+    const answer = open1('POST', '/collected/me', { 'content-type': 'application/x-ndjson' });
+    answer.request.write('{"number":1}\n{"number":true}\n');
+    await answer.done;
+    assert.equal(answer.status, 400);
+    assert.match(JSON.parse(answer.text).message, /^message 2 of the stream: /);
+  });
 });
