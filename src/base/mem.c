@@ -24,7 +24,10 @@
  * uses ever hold. */
 #define MEM_KEPT_PER_CLASS 64U
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#ifndef __has_feature /* how clang tells; gcc defines a name */
+#define __has_feature(name) 0
+#endif
+#if defined(__SANITIZE_ADDRESS__) || __has_feature(address_sanitizer)
 #define MEM_KEEPS_BLOCKS false
 #else
 #define MEM_KEEPS_BLOCKS true
