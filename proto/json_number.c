@@ -367,8 +367,8 @@ bool json_number_print_float(float value, struct buf *out)
 		return json_print_special((double)value, out);
 	if (fabsf(value) < 1e6F && json_is_small_whole((double)value))
 		return json_number_print_i64((int64_t)value, out);
-	for (double scale = 1e6; scale < 1e8; scale *= 10) {
-		if (!json_fixed_near((double)fabsf(value), scale, &fixed))
+	for (unsigned tried = 6; tried <= 7; tried++) {
+		if (!json_fixed_near((double)fabsf(value), json_powers[tried], &fixed))
 			continue;
 		if (!islessgreater((float)fixed.digits / (float)json_powers[fixed.places],
 				   fabsf(value)))

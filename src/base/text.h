@@ -34,8 +34,8 @@ bool text_base64_decode(struct span text, struct buf *out);
 
 /* The longest accepted duration or size is what fits uint64_t; see src/config for the units. */
 
-/* How many bytes at the beginning of text stand in a JSON string as they are: those before the first
- * quote, backslash or control character. */
+/* How many bytes at the beginning of text stand in a JSON string as they are: those before the
+ * first quote, backslash or control character. */
 size_t text_json_plain(struct span text);
 
 /* Appends text as a JSON string with its quotes; malformed UTF-8 becomes U+FFFD. */
