@@ -249,7 +249,8 @@ describe('streams over JSON', () => {
       assert.ok(action.written < total / 2, `${action.written} messages were written`);
       const more = rss() - idle;
       t.diagnostic(`${more} KiB more, ${action.written} messages written`);
-      assert.ok(more < 8 * 1024, `${more} KiB more`);
+      // A sanitizer keeps what was freed.
+      if (!process.env.HEADGATE_SANITIZED) assert.ok(more < 8 * 1024, `${more} KiB more`);
       answer.response.resume();
       await answer.done;
       assert.ok(answer.isWhole);
