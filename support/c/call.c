@@ -6,6 +6,7 @@
  *      |                   SENDING   (large answer: freed as soon as it is out)
  *      |                    |
  *      |--a unary call--> UNARY
+ *      |--an action-----> gone, and an hg_action_call goes on
  *      |                    |
  *      \--unknown method--> FINISHING --> gone
  *
@@ -15,12 +16,12 @@
 #include "support/c/call.h"
 
 #include <grpc/byte_buffer.h>
-#include <grpc/byte_buffer_reader.h>
 #include <grpc/slice.h>
 #include <stdlib.h>
-#include <string.h>
 
+#include "support/c/action_call.h"
 #include "support/c/discovery.h"
+#include "support/c/message.h"
 
 /* A sent answer is kept until the next command comes, which for an idle entity is long: larger
  * ones are waited for and freed. */
@@ -129,43 +130,6 @@ static void finish(struct hg_call *call, struct batch *batch, grpc_status_code c
 	start(call, batch, CALL_FINISHING);
 }
 
-static void set_answer(struct hg_call *call, const struct hg_out *out)
-{
-	grpc_slice slice = grpc_slice_malloc(out->size);
-	uint8_t *to = GRPC_SLICE_START_PTR(slice);
-
-	for (size_t i = 0; i < out->part_count; i++) {
-		memcpy(to, out->parts[i].data, out->parts[i].size);
-		to += out->parts[i].size;
-	}
-	call->out = grpc_raw_byte_buffer_create(&slice, 1);
-	grpc_slice_unref(slice);
-}
-
-/* ---- Messages received ------------------------------------------------------------------------
- */
-
-/* The bytes of call->in: as they lie when they are in one piece, else joined in *joined. */
-static struct headgate_bytes message_of(struct hg_call *call, grpc_slice *joined)
-{
-	grpc_byte_buffer_reader reader;
-	grpc_slice *slice = NULL;
-
-	*joined = grpc_empty_slice();
-	if (!grpc_byte_buffer_reader_init(&reader, call->in))
-		return (struct headgate_bytes){0};
-	size_t size = grpc_byte_buffer_length(reader.buffer_out);
-	if (!grpc_byte_buffer_reader_peek(&reader, &slice) || GRPC_SLICE_LENGTH(*slice) != size) {
-		grpc_byte_buffer_reader_destroy(&reader);
-		if (!grpc_byte_buffer_reader_init(&reader, call->in))
-			return (struct headgate_bytes){0};
-		*joined = grpc_byte_buffer_reader_readall(&reader);
-		slice = joined;
-	}
-	grpc_byte_buffer_reader_destroy(&reader);
-	return (struct headgate_bytes){.data = GRPC_SLICE_START_PTR(*slice), .size = size};
-}
-
 static void drop_buffers(struct hg_call *call)
 {
 	grpc_byte_buffer_destroy(call->in);
@@ -179,7 +143,7 @@ static void answer(struct hg_call *call, enum hg_verdict verdict, const struct h
 	struct batch batch = {0};
 
 	if (verdict == HG_SEND || (verdict == HG_END && out->size > 0))
-		set_answer(call, out);
+		call->out = hg_message_make(out->parts, out->part_count);
 	switch (verdict) {
 	case HG_READ_ON:
 		add_receive(&batch, call);
@@ -212,7 +176,7 @@ static void on_stream_message(struct hg_call *call, struct hg_worker *worker, bo
 		finish(call, &batch, GRPC_STATUS_OK, "");
 		return;
 	}
-	struct headgate_bytes message = message_of(call, &joined);
+	struct headgate_bytes message = hg_message_read(call->in, &joined);
 	enum hg_verdict verdict = hg_stream_receive(call->stream, worker, message, &out);
 	grpc_byte_buffer_destroy(call->in);
 	call->in = NULL;
@@ -245,7 +209,7 @@ static void on_unary_message(struct hg_call *call, bool is_ok)
 		finish(call, &batch, GRPC_STATUS_INVALID_ARGUMENT, "request message missing");
 		return;
 	}
-	struct headgate_bytes message = message_of(call, &joined);
+	struct headgate_bytes message = hg_message_read(call->in, &joined);
 	bool is_good = call->is_discover ? hg_log_proxy_info(&server->params.log, message)
 					 : hg_log_reported_error(&server->params.log, message);
 	grpc_slice_unref(joined);
@@ -257,7 +221,7 @@ static void on_unary_message(struct hg_call *call, bool is_ok)
 		out.parts[out.part_count++] = server->params.entity_spec;
 		out.size = server->params.entity_spec.size;
 	}
-	set_answer(call, &out);
+	call->out = hg_message_make(out.parts, out.part_count);
 	finish(call, &batch, GRPC_STATUS_OK, "");
 }
 
@@ -292,6 +256,19 @@ static void accept_unary(struct hg_call *call)
 	start(call, &batch, CALL_UNARY);
 }
 
+static void accept_action(struct hg_call *call, bool client_streaming, bool server_streaming)
+{
+	struct batch batch = {0};
+
+	if (hg_action_call_start(call->server, call->grpc, client_streaming, server_streaming)) {
+		call->grpc = NULL; /* taken */
+		free_call(call);
+		return;
+	}
+	add_op(&batch, GRPC_OP_SEND_INITIAL_METADATA);
+	finish(call, &batch, GRPC_STATUS_RESOURCE_EXHAUSTED, "out of memory");
+}
+
 static void accept_call(struct hg_call *call, bool is_ok)
 {
 	struct hg_server *server = call->server;
@@ -304,6 +281,10 @@ static void accept_call(struct hg_call *call, bool is_ok)
 	(void)hg_call_await(server); /* without memory there is one less from here on */
 	bool is_handle = is_method(call, "/cloudstate.eventsourced.EventSourced/handle");
 	bool is_report = is_method(call, "/cloudstate.EntityDiscovery/reportError");
+	bool client_streaming = false;
+	bool server_streaming = false;
+	bool is_action =
+		hg_action_call_shape(call->details.method, &client_streaming, &server_streaming);
 	call->is_discover = is_method(call, "/cloudstate.EntityDiscovery/discover");
 	grpc_call_details_destroy(&call->details);
 	grpc_call_details_init(&call->details);
@@ -311,6 +292,8 @@ static void accept_call(struct hg_call *call, bool is_ok)
 	grpc_metadata_array_init(&call->metadata);
 	if (is_handle) {
 		accept_stream(call);
+	} else if (is_action) {
+		accept_action(call, client_streaming, server_streaming);
 	} else if (call->is_discover || is_report) {
 		accept_unary(call);
 	} else {
@@ -323,6 +306,10 @@ void hg_call_step(void *tag, struct hg_worker *worker, bool is_ok)
 {
 	struct hg_call *call = tag;
 
+	if (call->magic == HG_ACTION_TAG_MAGIC) {
+		hg_action_call_step(tag, worker, is_ok);
+		return;
+	}
 	if (call->magic != CALL_MAGIC) {
 		hg_log(&worker->log, HEADGATE_LOG_ERROR, "bug: a completion of no call");
 		return;

@@ -3,6 +3,7 @@
 #include "support/c/wire.h"
 
 #define ENTITY_TYPE "cloudstate.eventsourced.EventSourced"
+#define ACTION_TYPE "cloudstate.action.ActionProtocol"
 #define PROTOCOL_MAJOR 0
 #define PROTOCOL_MINOR 2
 #define LIBRARY_NAME "headgate-function"
@@ -57,8 +58,7 @@ static void append_entity(struct hg_buf *spec, const struct headgate_entity *ent
 }
 
 void hg_append_entity_spec(struct hg_buf *spec, struct headgate_bytes descriptor_set,
-			   const struct hg_type *const *types, size_t type_count,
-			   const struct hg_service_info *info)
+			   const struct hg_services *services, const struct hg_service_info *info)
 {
 	struct hg_buf part = {0};
 	struct hg_buf strategy = {0};
@@ -66,8 +66,13 @@ void hg_append_entity_spec(struct hg_buf *spec, struct headgate_bytes descriptor
 
 	if (to)
 		(void)hg_put_bytes_field(to, 1, descriptor_set); /* as much as was reserved */
-	for (size_t i = 0; i < type_count; i++)
-		append_entity(spec, types[i]->entity, &part, &strategy);
+	for (size_t i = 0; i < services->type_count; i++)
+		append_entity(spec, services->types[i]->entity, &part, &strategy);
+	for (size_t i = 0; i < services->action_type_count; i++) {
+		append_text(&part, 1, ACTION_TYPE);
+		append_text(&part, 2, services->action_types[i]->action->service_name);
+		append_part(spec, 2, &part);
+	}
 	append_text(&part, 1, info->service_name);
 	append_text(&part, 2, info->service_version);
 	append_text(&part, 3, info->runtime);

@@ -10,18 +10,10 @@
 
 #include "support/c/entity.h"
 
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "support/c/wire.h"
-
-/* Buffers that grew beyond this for one large reply are given back. */
-#define KEEP_BYTES ((size_t)1024 * 1024)
-
-/* Two copies of the text (description and status) and the rest of a failure. */
-#define FAILURE_CAPACITY ((size_t)2 * HG_FAILURE_TEXT_MAX + 128)
 
 struct hg_stream {
 	const struct hg_type *const *types;
@@ -35,75 +27,6 @@ struct hg_stream {
 	bool is_over;
 };
 
-struct headgate_context {
-	struct hg_stream *stream;
-	struct hg_worker *worker;
-	const struct hg_method *method;
-	int64_t command_id;
-	int64_t sequence_before;
-	bool has_failed;
-	bool is_snapshotting;
-	bool is_overridden;
-	enum hg_verdict override;
-	enum headgate_code code;
-	char text[HG_FAILURE_TEXT_MAX];
-};
-
-/* ---- The worker -------------------------------------------------------------------------------
- */
-
-int hg_worker_init(struct hg_worker *worker, const struct hg_log *log, size_t max_message_bytes)
-{
-	*worker = (struct hg_worker){.log = *log, .max_message_bytes = max_message_bytes};
-	if (!hg_scratch_init(&worker->scratch))
-		return -1;
-	return hg_buf_reserve(&worker->failure, FAILURE_CAPACITY) ? 0 : -1;
-}
-
-void hg_worker_fini(struct hg_worker *worker)
-{
-	hg_scratch_fini(&worker->scratch);
-	hg_buf_fini(&worker->action);
-	hg_buf_fini(&worker->effects);
-	hg_buf_fini(&worker->events);
-	hg_buf_fini(&worker->snapshot);
-	hg_buf_fini(&worker->failure);
-}
-
-static void drop_answer(struct hg_worker *worker)
-{
-	hg_buf_reset(&worker->action, KEEP_BYTES);
-	hg_buf_reset(&worker->effects, KEEP_BYTES);
-	hg_buf_reset(&worker->events, KEEP_BYTES);
-	hg_buf_reset(&worker->snapshot, KEEP_BYTES);
-	hg_buf_reset(&worker->failure, SIZE_MAX);
-}
-
-static void add_part(struct hg_out *out, const void *data, size_t size)
-{
-	if (size == 0)
-		return;
-	out->parts[out->part_count++] = (struct headgate_bytes){.data = data, .size = size};
-	out->size += size;
-}
-
-/* ---- Failures ---------------------------------------------------------------------------------
- */
-
-/* vsnprintf may cut inside a character, and then it is no protobuf string any more. */
-static void drop_cut_character(char *text)
-{
-	size_t size = strlen(text);
-	size_t start = size;
-
-	if (size + 1 < HG_FAILURE_TEXT_MAX)
-		return;
-	while (start > 0 && size - start < 4 && ((uint8_t)text[start - 1] & 0xc0) == 0x80)
-		start--;
-	if (start > 0 && (uint8_t)text[start - 1] >= 0xc0)
-		text[start - 1] = '\0';
-}
-
 /* Says that the stream is broken and closes it; command_id 0 = not the fault of a command. */
 static enum hg_verdict break_stream(struct hg_stream *stream, struct hg_worker *worker,
 				    struct hg_out *out, int64_t command_id, const char *text)
@@ -115,52 +38,17 @@ static enum hg_verdict break_stream(struct hg_stream *stream, struct hg_worker *
 	};
 
 	stream->is_over = true;
-	drop_answer(worker);
+	hg_worker_drop_answer(worker);
 	hg_append_stream_failure(&worker->failure, &failure);
 	*out = (struct hg_out){0};
-	add_part(out, worker->failure.data, worker->failure.size);
+	hg_out_add(out, worker->failure.data, worker->failure.size);
 	hg_log(&worker->log, HEADGATE_LOG_ERROR, "entity %s: %s",
 	       stream->entity_id ? stream->entity_id : "(none)", text);
 	return HG_END;
 }
 
-static int vfail(struct headgate_context *context, enum headgate_code code, const char *format,
-		 va_list args)
-{
-	if (context->has_failed || context->is_snapshotting)
-		return -1;
-	context->has_failed = true;
-	context->code = code > 0 && code <= HEADGATE_UNAUTHENTICATED ? code : HEADGATE_UNKNOWN;
-	(void)vsnprintf(context->text, sizeof context->text, format, args); /* cut on purpose */
-	drop_cut_character(context->text);
-	return -1;
-}
-
-int headgate_fail(struct headgate_context *context, enum headgate_code code, const char *format,
-		  ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	(void)vfail(context, code, format, args); /* always -1 */
-	va_end(args);
-	return -1;
-}
-
 /* ---- Handlers ---------------------------------------------------------------------------------
  */
-
-/* What a handler gets: the decoded message, or the bytes when the row names no type. */
-static const void *decode(struct hg_worker *worker, const ProtobufCMessageDescriptor *type,
-			  const struct headgate_bytes *value)
-{
-	if (!type)
-		return value;
-	if (!hg_depth_is_sane(type, *value))
-		return NULL;
-	return protobuf_c_message_unpack(type, &worker->scratch.allocator, value->size,
-					 value->size > 0 ? value->data : (const uint8_t *)"");
-}
 
 /* Returns NULL, or why the event did not apply. */
 static const char *apply_received(struct hg_stream *stream, struct hg_worker *worker,
@@ -170,7 +58,7 @@ static const char *apply_received(struct hg_stream *stream, struct hg_worker *wo
 
 	if (!row)
 		return "no event handler for an event's type";
-	const void *message = decode(worker, row->type, &payload->value);
+	const void *message = hg_context_decode(worker, row->type, &payload->value);
 	if (!message)
 		return worker->scratch.has_failed ? "out of memory" : "an event cannot be decoded";
 	return row->apply(stream->state, message) ? "an event handler failed" : NULL;
@@ -191,13 +79,20 @@ static int emit(struct headgate_context *context, const struct headgate_event *r
 	return 0;
 }
 
+static bool may_emit(struct headgate_context *context)
+{
+	if (!context->stream)
+		(void)headgate_fail(context, HEADGATE_INTERNAL, "An action has no events");
+	return !context->has_failed && !context->is_snapshotting;
+}
+
 int headgate_emit(struct headgate_context *context, const ProtobufCMessage *event)
 {
-	const struct headgate_event *row =
-		hg_type_find_event_type(context->stream->type, event->descriptor);
+	const struct headgate_event *row;
 
-	if (context->has_failed || context->is_snapshotting)
+	if (!may_emit(context))
 		return -1;
+	row = hg_type_find_event_type(context->stream->type, event->descriptor);
 	if (!row)
 		return headgate_fail(context, HEADGATE_INTERNAL, "No event handler for %s",
 				     event->descriptor->name);
@@ -208,86 +103,19 @@ int headgate_emit(struct headgate_context *context, const ProtobufCMessage *even
 int headgate_emit_any(struct headgate_context *context, const char *type_url,
 		      struct headgate_bytes value)
 {
-	const struct headgate_event *row =
-		hg_type_find_event(context->stream->type, hg_text(type_url));
+	const struct headgate_event *row;
 
-	if (context->has_failed || context->is_snapshotting)
+	if (!may_emit(context))
 		return -1;
+	row = hg_type_find_event(context->stream->type, hg_text(type_url));
 	if (!row)
 		return headgate_fail(context, HEADGATE_INTERNAL, "No event handler for %s",
 				     type_url);
-	const void *message = decode(context->worker, row->type, &value);
+	const void *message = hg_context_decode(context->worker, row->type, &value);
 	if (!message)
 		return headgate_fail(context, HEADGATE_INTERNAL, "Cannot decode %s", type_url);
 	struct hg_any any = hg_any_of_bytes(type_url, value);
 	return emit(context, row, &any, message);
-}
-
-static int set_reply(struct headgate_context *context, const struct hg_any *payload)
-{
-	struct hg_buf *action = &context->worker->action;
-
-	if (context->has_failed || context->is_snapshotting)
-		return -1;
-	hg_buf_reset(action, KEEP_BYTES);
-	hg_append_reply_action(action, payload);
-	if (action->has_failed)
-		return headgate_fail(context, HEADGATE_RESOURCE_EXHAUSTED, "Out of memory");
-	return 0;
-}
-
-int headgate_reply(struct headgate_context *context, const ProtobufCMessage *message)
-{
-	struct hg_any any = hg_any_of_message(message, NULL);
-
-	return set_reply(context, &any);
-}
-
-int headgate_reply_any(struct headgate_context *context, const char *type_url,
-		       struct headgate_bytes value)
-{
-	struct hg_any any = hg_any_of_bytes(type_url, value);
-
-	return set_reply(context, &any);
-}
-
-static struct hg_target target_of(const char *service_name, const char *command_name,
-				  const ProtobufCMessage *message)
-{
-	return (struct hg_target){
-		.service_name = hg_text(service_name),
-		.command_name = hg_text(command_name),
-		.payload = hg_any_of_message(message, NULL),
-	};
-}
-
-int headgate_forward(struct headgate_context *context, const char *service_name,
-		     const char *command_name, const ProtobufCMessage *message)
-{
-	struct hg_target target = target_of(service_name, command_name, message);
-	struct hg_buf *action = &context->worker->action;
-
-	if (context->has_failed || context->is_snapshotting)
-		return -1;
-	hg_buf_reset(action, KEEP_BYTES);
-	hg_append_forward_action(action, &target);
-	if (action->has_failed)
-		return headgate_fail(context, HEADGATE_RESOURCE_EXHAUSTED, "Out of memory");
-	return 0;
-}
-
-int headgate_effect(struct headgate_context *context, const char *service_name,
-		    const char *command_name, const ProtobufCMessage *message, bool is_synchronous)
-{
-	struct hg_target target = target_of(service_name, command_name, message);
-	struct hg_buf *effects = &context->worker->effects;
-
-	if (context->has_failed || context->is_snapshotting)
-		return -1;
-	hg_append_effect(effects, &target, is_synchronous);
-	if (effects->has_failed)
-		return headgate_fail(context, HEADGATE_RESOURCE_EXHAUSTED, "Out of memory");
-	return 0;
 }
 
 static int set_snapshot(struct headgate_context *context, const struct hg_any *any)
@@ -296,7 +124,7 @@ static int set_snapshot(struct headgate_context *context, const struct hg_any *a
 
 	if (!context->is_snapshotting)
 		return -1;
-	hg_buf_reset(snapshot, KEEP_BYTES);
+	hg_buf_reset(snapshot, HG_KEEP_BYTES);
 	hg_append_any(snapshot, HG_REPLY_SNAPSHOT, any);
 	return snapshot->has_failed ? -1 : 0;
 }
@@ -316,51 +144,14 @@ int headgate_snapshot_any(struct headgate_context *context, const char *type_url
 	return set_snapshot(context, &any);
 }
 
-void *headgate_alloc(struct headgate_context *context, size_t count, size_t size)
-{
-	size_t total;
-	void *memory = NULL;
-
-	if (!__builtin_mul_overflow(count, size, &total))
-		memory = hg_scratch_alloc(&context->worker->scratch, total);
-	if (!memory) {
-		(void)headgate_fail(context, HEADGATE_RESOURCE_EXHAUSTED, "Out of memory");
-		return NULL;
-	}
-	return memset(memory, 0, total);
-}
-
 const char *headgate_entity_id(const struct headgate_context *context)
 {
-	return context->stream->entity_id;
-}
-
-const char *headgate_command_name(const struct headgate_context *context)
-{
-	return context->method->command->name;
+	return context->stream ? context->stream->entity_id : "";
 }
 
 int64_t headgate_sequence(const struct headgate_context *context)
 {
-	return context->stream->sequence;
-}
-
-int64_t hg_context_command_id(const struct headgate_context *context)
-{
-	return context->command_id;
-}
-
-void hg_context_override(struct headgate_context *context, enum hg_verdict verdict,
-			 struct headgate_bytes raw)
-{
-	struct hg_buf *action = &context->worker->action;
-
-	context->is_overridden = true;
-	context->override = verdict;
-	hg_buf_reset(action, KEEP_BYTES);
-	uint8_t *to = hg_buf_reserve(action, raw.size);
-	if (to && raw.size > 0)
-		memcpy(to, raw.data, raw.size);
+	return context->stream ? context->stream->sequence : 0;
 }
 
 /* ---- Commands ---------------------------------------------------------------------------------
@@ -379,12 +170,12 @@ static enum hg_verdict answer_failure(struct headgate_context *context, struct h
 		.description = hg_text(context->text),
 		.is_restart = stream->is_stale,
 	};
-	drop_answer(worker);
-	hg_append_failure_action(&worker->failure, &failure);
+	hg_worker_drop_answer(worker);
+	hg_append_failure(&worker->failure, HG_OF_ENTITY, &failure);
 	size_t head = hg_put_reply_head(worker->head, context->command_id, worker->failure.size);
 	*out = (struct hg_out){0};
-	add_part(out, worker->head, head);
-	add_part(out, worker->failure.data, worker->failure.size);
+	hg_out_add(out, worker->head, head);
+	hg_out_add(out, worker->failure.data, worker->failure.size);
 	return HG_SEND;
 }
 
@@ -403,7 +194,7 @@ static void add_snapshot(struct headgate_context *context)
 	context->is_snapshotting = true;
 	if (stream->type->entity->write_snapshot(context, stream->state) != 0 ||
 	    context->worker->snapshot.has_failed) {
-		hg_buf_reset(&context->worker->snapshot, KEEP_BYTES);
+		hg_buf_reset(&context->worker->snapshot, HG_KEEP_BYTES);
 		hg_log(&context->worker->log, HEADGATE_LOG_ERROR,
 		       "entity %s: no snapshot at sequence %lld", stream->entity_id,
 		       (long long)stream->sequence);
@@ -416,15 +207,15 @@ static enum hg_verdict answer_success(struct headgate_context *context, struct h
 	struct hg_worker *worker = context->worker;
 
 	if (worker->action.size == 0) {
-		struct hg_any empty = hg_any_of_type(context->method->output_type);
-		if (set_reply(context, &empty))
+		struct hg_any empty = hg_any_of_type(context->output_type);
+		if (hg_context_reply(context, &empty))
 			return answer_failure(context, out);
 	}
 	if (is_snapshot_due(context))
 		add_snapshot(context);
 	size_t rest = worker->action.size + worker->effects.size + worker->events.size;
 	if (rest + worker->snapshot.size + HG_REPLY_HEAD_MAX > worker->max_message_bytes)
-		hg_buf_reset(&worker->snapshot, KEEP_BYTES);
+		hg_buf_reset(&worker->snapshot, HG_KEEP_BYTES);
 	if (rest + HG_REPLY_HEAD_MAX > worker->max_message_bytes) {
 		(void)headgate_fail(context, HEADGATE_RESOURCE_EXHAUSTED, "Reply is too large");
 		return answer_failure(context, out);
@@ -432,35 +223,21 @@ static enum hg_verdict answer_success(struct headgate_context *context, struct h
 	rest += worker->snapshot.size;
 	size_t head = hg_put_reply_head(worker->head, context->command_id, rest);
 	*out = (struct hg_out){0};
-	add_part(out, worker->head, head);
-	add_part(out, worker->action.data, worker->action.size);
-	add_part(out, worker->effects.data, worker->effects.size);
-	add_part(out, worker->events.data, worker->events.size);
-	add_part(out, worker->snapshot.data, worker->snapshot.size);
+	hg_out_add(out, worker->head, head);
+	hg_out_add(out, worker->action.data, worker->action.size);
+	hg_out_add(out, worker->effects.data, worker->effects.size);
+	hg_out_add(out, worker->events.data, worker->events.size);
+	hg_out_add(out, worker->snapshot.data, worker->snapshot.size);
 	return HG_SEND;
 }
 
 /* Decodes the command and lets its handler run; the context tells how it went. */
-static void run_handler(struct headgate_context *context, const struct hg_command *command)
+static void run_handler(struct headgate_context *context, const struct headgate_command *row,
+			const struct hg_command *command)
 {
-	struct hg_worker *worker = context->worker;
-	const struct headgate_command *row = context->method->command;
+	const void *message = hg_context_decode_payload(context, row->type, &command->payload);
 
-	if (row->type && !hg_type_url_names(command->payload.type_url, row->type->name)) {
-		(void)headgate_fail(context, HEADGATE_INVALID_ARGUMENT, "Command %s wants a %s",
-				    row->name, row->type->name);
-		return;
-	}
-	const void *message = decode(worker, row->type, &command->payload.value);
-	if (!message) {
-		if (worker->scratch.has_failed)
-			(void)headgate_fail(context, HEADGATE_RESOURCE_EXHAUSTED, "Out of memory");
-		else
-			(void)headgate_fail(context, HEADGATE_INVALID_ARGUMENT, "Cannot decode %s",
-					    row->type->name);
-		return;
-	}
-	if (row->handle(context, context->stream->state, message) != 0)
+	if (message && row->handle(context, context->stream->state, message) != 0)
 		(void)headgate_fail(context, HEADGATE_UNKNOWN, "Error handling command '%s'",
 				    row->name);
 }
@@ -480,20 +257,24 @@ static enum hg_verdict on_command(struct hg_stream *stream, struct hg_worker *wo
 		   stream->entity_id_size) != 0)
 		return break_stream(stream, worker, out, command->id,
 				    "Command is for another entity");
-	context.method = hg_type_find_method(stream->type, command->name);
+	const struct hg_method *method = hg_type_find_method(stream->type, command->name);
+	if (method) {
+		context.name = method->command->name;
+		context.output_type = method->output_type;
+	}
 	if (stream->is_stale)
 		(void)headgate_fail(&context, HEADGATE_UNAVAILABLE, "Entity waits for its restart");
-	else if (!context.method)
+	else if (!method)
 		(void)headgate_fail(&context, HEADGATE_UNIMPLEMENTED, "Unknown command named %.*s",
 				    (int)(command->name.size < HG_FAILURE_TEXT_MAX
 						  ? command->name.size
 						  : HG_FAILURE_TEXT_MAX),
 				    (const char *)command->name.data);
 	else
-		run_handler(&context, command);
+		run_handler(&context, method->command, command);
 	if (context.is_overridden) {
 		*out = (struct hg_out){0};
-		add_part(out, worker->action.data, worker->action.size);
+		hg_out_add(out, worker->action.data, worker->action.size);
 		return context.override;
 	}
 	return context.has_failed ? answer_failure(&context, out) : answer_success(&context, out);
@@ -518,7 +299,7 @@ static const char *read_snapshot(struct hg_stream *stream, struct hg_worker *wor
 		return "there is a snapshot, but nothing that reads it";
 	if (type && !hg_type_url_names(init->snapshot.type_url, type->name))
 		return "the snapshot is of another type";
-	const void *message = decode(worker, type, &init->snapshot.value);
+	const void *message = hg_context_decode(worker, type, &init->snapshot.value);
 	if (!message)
 		return worker->scratch.has_failed ? "out of memory"
 						  : "the snapshot cannot be decoded";
@@ -601,7 +382,7 @@ enum hg_verdict hg_stream_receive(struct hg_stream *stream, struct hg_worker *wo
 
 	*ret_out = (struct hg_out){0};
 	hg_scratch_reset(&worker->scratch);
-	drop_answer(worker);
+	hg_worker_drop_answer(worker);
 	if (stream->is_over)
 		return HG_END;
 	if (!hg_in_parse(message, &in))

@@ -29,6 +29,8 @@
 struct headgate_function {
 	struct hg_type **types;
 	size_t type_count;
+	struct hg_action_type **action_types;
+	size_t action_type_count;
 	void *descriptor_set;
 	struct hg_buf entity_spec;
 	struct hg_server *server;
@@ -117,12 +119,32 @@ static int choose_address(const char *listen, char address[ADDRESS_MAX], struct 
 /* ---- Life -------------------------------------------------------------------------------------
  */
 
+static int make_action_types(struct headgate_function *function,
+			     const struct headgate_function_params *params,
+			     struct headgate_bytes descriptor_set, struct headgate_error *err)
+{
+	if (params->action_count == 0)
+		return 0;
+	function->action_types = calloc(params->action_count, sizeof(struct hg_action_type *));
+	if (!function->action_types)
+		return hg_error(err, "out of memory");
+	for (size_t i = 0; i < params->action_count; i++) {
+		if (hg_action_type_new(params->actions[i], descriptor_set,
+				       &function->action_types[i], err))
+			return -1;
+		function->action_type_count++;
+	}
+	return 0;
+}
+
 static int make_types(struct headgate_function *function,
 		      const struct headgate_function_params *params,
 		      struct headgate_bytes descriptor_set, struct headgate_error *err)
 {
 	if (params->entity_count == 0)
-		return hg_error(err, "a function needs an entity");
+		return params->action_count > 0
+			       ? 0
+			       : hg_error(err, "a function needs an entity or an action");
 	function->types = calloc(params->entity_count, sizeof(struct hg_type *));
 	if (!function->types)
 		return hg_error(err, "out of memory");
@@ -156,6 +178,8 @@ static int make_server(struct headgate_function *function,
 	struct hg_server_params server_params = {
 		.types = (const struct hg_type *const *)function->types,
 		.type_count = function->type_count,
+		.action_types = (const struct hg_action_type *const *)function->action_types,
+		.action_type_count = function->action_type_count,
 		.entity_spec = {function->entity_spec.data, function->entity_spec.size},
 		.address = address,
 		.threads = params->threads > 0 ? params->threads : 1,
@@ -185,15 +209,20 @@ static int build(struct headgate_function *function, const struct headgate_funct
 	if (check_params(params, err) || load_descriptor_set(params, &descriptor_set, err))
 		return -1;
 	function->descriptor_set = (void *)(uintptr_t)descriptor_set.data;
-	if (make_types(function, params, descriptor_set, err))
+	if (make_types(function, params, descriptor_set, err) ||
+	    make_action_types(function, params, descriptor_set, err))
 		return -1;
 	(void)snprintf(runtime, sizeof runtime, "C, gRPC core %s", grpc_version_string());
 	struct hg_service_info info = {.service_name = params->service_name,
 				       .service_version = params->service_version,
 				       .runtime = runtime};
-	hg_append_entity_spec(&function->entity_spec, descriptor_set,
-			      (const struct hg_type *const *)function->types, function->type_count,
-			      &info);
+	struct hg_services services = {
+		.types = (const struct hg_type *const *)function->types,
+		.type_count = function->type_count,
+		.action_types = (const struct hg_action_type *const *)function->action_types,
+		.action_type_count = function->action_type_count,
+	};
+	hg_append_entity_spec(&function->entity_spec, descriptor_set, &services, &info);
 	if (function->entity_spec.has_failed)
 		return hg_error(err, "out of memory");
 	return make_server(function, params, err);
@@ -237,6 +266,9 @@ void headgate_function_free(struct headgate_function *function)
 	for (size_t i = 0; i < function->type_count; i++)
 		hg_type_free(function->types[i]);
 	free(function->types);
+	for (size_t i = 0; i < function->action_type_count; i++)
+		hg_action_type_free(function->action_types[i]);
+	free(function->action_types);
 	free(function->descriptor_set);
 	hg_buf_fini(&function->entity_spec);
 	free(function);

@@ -125,6 +125,49 @@ bool hg_in_parse(struct headgate_bytes bytes, struct hg_in *ret_in)
 	return !reader.is_bad;
 }
 
+bool hg_action_command_parse(struct headgate_bytes bytes, struct hg_action_command *ret_command)
+{
+	struct hg_reader reader;
+	struct hg_field field;
+
+	*ret_command = (struct hg_action_command){0};
+	hg_reader_init(&reader, bytes);
+	while (hg_reader_next(&reader, &field)) {
+		if (hg_is_bytes(&field, 2))
+			ret_command->service_name = field.bytes;
+		else if (hg_is_bytes(&field, 3))
+			ret_command->name = field.bytes;
+		else if (hg_is_bytes(&field, 5))
+			ret_command->metadata = field.bytes;
+		if (!hg_is_bytes(&field, 4))
+			continue;
+		ret_command->has_payload = true;
+		if (!parse_any(field.bytes, &ret_command->payload))
+			return false;
+	}
+	return !reader.is_bad;
+}
+
+bool hg_metadata_next(struct hg_reader *reader, struct headgate_metadata *ret_entry)
+{
+	struct hg_reader inner;
+	struct hg_field field;
+
+	do {
+		if (!hg_reader_next(reader, &field))
+			return false;
+	} while (!hg_is_bytes(&field, 1));
+	*ret_entry = (struct headgate_metadata){{"", 0}, {"", 0}};
+	hg_reader_init(&inner, field.bytes);
+	while (hg_reader_next(&inner, &field)) {
+		if (hg_is_bytes(&field, 1))
+			ret_entry->key = field.bytes;
+		else if (hg_is_bytes(&field, 2) || hg_is_bytes(&field, 3))
+			ret_entry->value = field.bytes;
+	}
+	return !inner.is_bad;
+}
+
 /* ---- Writing ----------------------------------------------------------------------------------
  */
 
@@ -182,17 +225,34 @@ void hg_append_any(struct hg_buf *buf, uint32_t number, const struct hg_any *any
 		(void)put_any(to, number, any); /* wrote as much as was reserved */
 }
 
-void hg_append_reply_action(struct hg_buf *buf, const struct hg_any *payload)
+/* Opens the field that holds a reply (1), a forward (2), a failure (3) of that size. */
+static uint8_t *open_envelope(struct hg_buf *buf, enum hg_envelope envelope, uint32_t number,
+			      size_t size)
 {
-	size_t reply_size = hg_bytes_field_size(1, payload->size);
-	size_t action_size = hg_bytes_field_size(1, reply_size);
-	uint8_t *to = hg_buf_reserve(buf, hg_bytes_field_size(2, action_size));
+	static const uint32_t of_action[] = {0, 2, 3, 1};
+	size_t action_size = hg_bytes_field_size(number, size);
+	uint8_t *to;
+
+	if (envelope == HG_OF_ACTION) {
+		to = hg_buf_reserve(buf, hg_bytes_field_size(of_action[number], size));
+		return to ? hg_put_header(to, of_action[number], size) : NULL;
+	}
+	to = hg_buf_reserve(buf, hg_bytes_field_size(2, action_size));
+	return to ? hg_put_header(hg_put_header(to, 2, action_size), number, size) : NULL;
+}
+
+void hg_append_reply(struct hg_buf *buf, enum hg_envelope envelope, const struct hg_any *payload,
+		     struct headgate_bytes metadata)
+{
+	size_t size = hg_bytes_field_size(1, payload->size) +
+		      (metadata.size > 0 ? hg_bytes_field_size(2, metadata.size) : 0);
+	uint8_t *to = open_envelope(buf, envelope, 1, size);
 
 	if (!to)
 		return;
-	to = hg_put_header(to, 2, action_size);
-	to = hg_put_header(to, 1, reply_size);
-	(void)put_any(to, 1, payload);
+	to = put_any(to, 1, payload);
+	if (metadata.size > 0)
+		(void)hg_put_bytes_field(to, 2, metadata); /* as much as was reserved */
 }
 
 static size_t target_size(const struct hg_target *target)
@@ -209,28 +269,40 @@ static uint8_t *put_target(uint8_t *to, const struct hg_target *target)
 	return put_any(to, 3, &target->payload);
 }
 
-void hg_append_forward_action(struct hg_buf *buf, const struct hg_target *target)
+void hg_append_forward(struct hg_buf *buf, enum hg_envelope envelope,
+		       const struct hg_target *target)
 {
-	size_t forward_size = target_size(target);
-	size_t action_size = hg_bytes_field_size(2, forward_size);
-	uint8_t *to = hg_buf_reserve(buf, hg_bytes_field_size(2, action_size));
+	uint8_t *to = open_envelope(buf, envelope, 2, target_size(target));
 
-	if (!to)
-		return;
-	to = hg_put_header(to, 2, action_size);
-	to = hg_put_header(to, 2, forward_size);
-	(void)put_target(to, target);
+	if (to)
+		(void)put_target(to, target); /* as much as was reserved */
 }
 
-void hg_append_effect(struct hg_buf *buf, const struct hg_target *target, bool is_synchronous)
+void hg_append_effect(struct hg_buf *buf, enum hg_envelope envelope, const struct hg_target *target,
+		      bool is_synchronous)
 {
+	uint32_t number = envelope == HG_OF_ACTION ? 4 : 3;
 	size_t size = target_size(target) + hg_varint_field_size(4, is_synchronous);
-	uint8_t *to = hg_buf_reserve(buf, hg_bytes_field_size(3, size));
+	uint8_t *to = hg_buf_reserve(buf, hg_bytes_field_size(number, size));
 
 	if (!to)
 		return;
-	to = put_target(hg_put_header(to, 3, size), target);
+	to = put_target(hg_put_header(to, number, size), target);
 	(void)hg_put_varint_field(to, 4, is_synchronous);
+}
+
+void hg_append_metadata(struct hg_buf *buf, const char *key, struct headgate_bytes value)
+{
+	struct headgate_bytes name = hg_text(key);
+	bool is_binary = name.size >= 4 && memcmp(key + name.size - 4, "-bin", 4) == 0;
+	uint32_t number = is_binary ? 3 : 2;
+	size_t size = hg_bytes_field_size(1, name.size) + hg_bytes_field_size(number, value.size);
+	uint8_t *to = hg_buf_reserve(buf, hg_bytes_field_size(1, size));
+
+	if (!to)
+		return;
+	to = hg_put_bytes_field(hg_put_header(to, 1, size), 1, name);
+	(void)hg_put_bytes_field(to, number, value); /* as much as was reserved */
 }
 
 /* UNKNOWN is what a failure without a code means, so it needs none. */
@@ -266,16 +338,13 @@ static uint8_t *put_failure(uint8_t *to, const struct hg_failure *failure)
 	return hg_put_bytes_field(to, 2, failure->description);
 }
 
-void hg_append_failure_action(struct hg_buf *buf, const struct hg_failure *failure)
+void hg_append_failure(struct hg_buf *buf, enum hg_envelope envelope,
+		       const struct hg_failure *failure)
 {
-	size_t size = failure_size(failure);
-	size_t action_size = hg_bytes_field_size(3, size);
-	uint8_t *to = hg_buf_reserve(buf, hg_bytes_field_size(2, action_size));
+	uint8_t *to = open_envelope(buf, envelope, 3, failure_size(failure));
 
-	if (!to)
-		return;
-	to = hg_put_header(to, 2, action_size);
-	(void)put_failure(hg_put_header(to, 3, size), failure);
+	if (to)
+		(void)put_failure(to, failure); /* as much as was reserved */
 }
 
 void hg_append_stream_failure(struct hg_buf *buf, const struct hg_failure *failure)

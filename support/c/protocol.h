@@ -3,10 +3,11 @@
 
 #include "support/c/buf.h"
 #include "support/c/headgate/function.h"
+#include "support/c/wire.h"
 
-/* The messages of cloudstate.eventsourced read from and written to the wire directly: they are on
- * the path of every command, and so nothing is copied or allocated for them.
- * Spec: cloudstate/entity.proto, cloudstate/event_sourced.proto. */
+/* The messages of cloudstate.eventsourced and cloudstate.action read from and written to the wire
+ * directly: they are on the path of every command, and so nothing is copied or allocated for them.
+ * Spec: cloudstate/entity.proto, cloudstate/event_sourced.proto, cloudstate/action.proto. */
 
 /* A google.protobuf.Any as received; borrowed from the input. */
 struct hg_any_view {
@@ -49,6 +50,17 @@ struct hg_in {
 /* False when the bytes are no protobuf message. */
 bool hg_in_parse(struct headgate_bytes bytes, struct hg_in *ret_in);
 
+/* One ActionCommand. */
+struct hg_action_command {
+	struct headgate_bytes service_name;
+	struct headgate_bytes name;
+	bool has_payload;
+	struct hg_any_view payload;
+	struct headgate_bytes metadata; /* fields of a cloudstate.Metadata */
+};
+
+bool hg_action_command_parse(struct headgate_bytes bytes, struct hg_action_command *ret_command);
+
 /* An Any to be written: prefix + url is the type URL; the value is either bytes or, when message
  * is not NULL, packed from it. Made by the functions below, which find its size; a type_url of NULL
  * is that of the message's own type. */
@@ -76,10 +88,15 @@ struct hg_target {
 	struct hg_any payload;
 };
 
-/* Append a whole `client_action` field of EventSourcedReply holding a reply, a forward, a failure.
- */
-void hg_append_reply_action(struct hg_buf *buf, const struct hg_any *payload);
-void hg_append_forward_action(struct hg_buf *buf, const struct hg_target *target);
+/* What a reply, forward or failure stands in: the field of EventSourcedReply that holds a
+ * ClientAction, or directly a field of ActionResponse. */
+enum hg_envelope { HG_OF_ENTITY, HG_OF_ACTION };
+
+/* Append a whole such field. metadata: fields of a cloudstate.Metadata, or empty. */
+void hg_append_reply(struct hg_buf *buf, enum hg_envelope envelope, const struct hg_any *payload,
+		     struct headgate_bytes metadata);
+void hg_append_forward(struct hg_buf *buf, enum hg_envelope envelope,
+		       const struct hg_target *target);
 
 struct hg_failure {
 	int64_t command_id;
@@ -88,10 +105,16 @@ struct hg_failure {
 	bool is_restart;
 };
 
-void hg_append_failure_action(struct hg_buf *buf, const struct hg_failure *failure);
+void hg_append_failure(struct hg_buf *buf, enum hg_envelope envelope,
+		       const struct hg_failure *failure);
 
-/* Appends a `side_effects` field of EventSourcedReply. */
-void hg_append_effect(struct hg_buf *buf, const struct hg_target *target, bool is_synchronous);
+/* Appends a `side_effects` field. */
+void hg_append_effect(struct hg_buf *buf, enum hg_envelope envelope, const struct hg_target *target,
+		      bool is_synchronous);
+
+/* Metadata: appends one entry, as bytes_value when the key ends in -bin; reads them, in order. */
+void hg_append_metadata(struct hg_buf *buf, const char *key, struct headgate_bytes value);
+bool hg_metadata_next(struct hg_reader *reader, struct headgate_metadata *ret_entry);
 
 /* Field numbers of EventSourcedReply that callers append with hg_append_any. */
 #define HG_REPLY_EVENTS 4

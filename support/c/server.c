@@ -9,6 +9,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "support/c/action_call.h"
 #include "support/c/call.h"
 
 /* Calls that no request waits for queue up inside gRPC without a limit, so many wait: this many
@@ -102,6 +103,7 @@ int hg_server_new(const struct hg_server_params *params, struct hg_server **ret_
 	server->signal_fd = -1;
 	server->stop_fd_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	server->done_fd_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	hg_timers_init(&server->timers);
 	server->grpc = create_server(params->max_message_bytes);
 	server->queue = grpc_completion_queue_create_for_next(NULL);
 	atomic_init(&server->pending_, 1);
@@ -143,6 +145,7 @@ void hg_server_free(struct hg_server *server)
 		shut_down_unused(server);
 	grpc_server_destroy(server->grpc);
 	grpc_completion_queue_destroy(server->queue);
+	hg_timers_fini(&server->timers);
 	if (server->stop_fd_ >= 0)
 		(void)close(server->stop_fd_); /* nothing was written that could be lost */
 	if (server->done_fd_ >= 0)
@@ -154,12 +157,36 @@ void hg_server_free(struct hg_server *server)
 /* ---- Serving ----------------------------------------------------------------------------------
  */
 
+/* How long the queue may be waited for: until the next wait of a call is over. */
+static gpr_timespec next_wait(struct hg_server *server)
+{
+	int64_t due_ms = hg_timers_next_ms(&server->timers);
+
+	if (due_ms < 0)
+		return never();
+	int64_t wait_ms = due_ms - hg_timers_now_ms();
+	return gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC),
+			    gpr_time_from_millis(wait_ms > 0 ? wait_ms : 0, GPR_TIMESPAN));
+}
+
+static void end_waits(struct hg_server *server, struct hg_worker *worker)
+{
+	void *call;
+
+	while ((call = hg_timers_take(&server->timers)))
+		hg_action_call_due(call, worker);
+}
+
 static void serve(struct hg_server *server, struct hg_worker *worker)
 {
 	for (;;) {
-		grpc_event event = grpc_completion_queue_next(server->queue, never(), NULL);
+		grpc_event event =
+			grpc_completion_queue_next(server->queue, next_wait(server), NULL);
 		if (event.type == GRPC_QUEUE_SHUTDOWN)
 			return;
+		end_waits(server, worker);
+		if (event.type == GRPC_QUEUE_TIMEOUT)
+			continue;
 		if (event.tag == server) /* all connections are closed */
 			hg_server_release(server);
 		else

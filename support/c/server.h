@@ -4,7 +4,9 @@
 #include <grpc/grpc.h>
 #include <stdatomic.h>
 
+#include "support/c/action_type.h"
 #include "support/c/error.h"
+#include "support/c/timers.h"
 #include "support/c/type.h"
 
 /* The gRPC server: one completion queue, drained by `threads` threads. */
@@ -12,6 +14,8 @@
 struct hg_server_params {
 	const struct hg_type *const *types; /* borrowed while the server lives */
 	size_t type_count;
+	const struct hg_action_type *const *action_types; /* likewise */
+	size_t action_type_count;
 	struct headgate_bytes entity_spec; /* the answer to discover; borrowed likewise */
 	const char *address;		   /* as gRPC writes them; borrowed during the call */
 	unsigned threads;
@@ -28,6 +32,7 @@ struct hg_server {
 	int port;
 	int signal_fd; /* a signalfd that also stops the server; -1 = none; not owned */
 	atomic_bool is_stopping;
+	struct hg_timers timers;
 	/* Everything that will still post to the queue: calls waited for, calls alive, and one for
 	 * the shutdown. At 0 nobody can start another batch, which is when the queue may go. */
 	atomic_size_t pending_;

@@ -32,7 +32,4 @@ const struct headgate_event *hg_type_find_event(const struct hg_type *type,
 const struct headgate_event *hg_type_find_event_type(const struct hg_type *type,
 						     const ProtobufCMessageDescriptor *message);
 
-/* True when type_url names that message type, whatever the part before the last slash. */
-bool hg_type_url_names(struct headgate_bytes type_url, const char *message_name);
-
 #endif

@@ -180,6 +180,15 @@ bool hg_bytes_equal(struct headgate_bytes bytes, const char *text)
 	       memcmp(bytes.data ? bytes.data : "", text, bytes.size) == 0;
 }
 
+bool hg_type_url_names(struct headgate_bytes type_url, const char *message_name)
+{
+	const char *url = type_url.data;
+	size_t length = strlen(message_name);
+
+	return type_url.size > length && url[type_url.size - length - 1] == '/' &&
+	       memcmp(url + type_url.size - length, message_name, length) == 0;
+}
+
 static bool has_messages(const ProtobufCMessageDescriptor *type)
 {
 	for (unsigned i = 0; i < type->n_fields; i++)

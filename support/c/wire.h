@@ -63,6 +63,9 @@ struct headgate_bytes hg_text(const char *text);
 
 bool hg_bytes_equal(struct headgate_bytes bytes, const char *text);
 
+/* True when type_url names that message type, whatever the part before the last slash. */
+bool hg_type_url_names(struct headgate_bytes type_url, const char *message_name);
+
 /* False when messages nest deeper than 100 or the bytes make no sense: protobuf-c recurses without
  * a limit of its own, so ask this before unpacking. */
 bool hg_depth_is_sane(const ProtobufCMessageDescriptor *type, struct headgate_bytes bytes);

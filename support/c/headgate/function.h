@@ -5,10 +5,13 @@
  *
  * A function declares entities (struct headgate_entity): what a command does, what an event does to
  * the state. The library serves the protocol, keeps one state per active entity, applies events
- * and writes snapshots. See headgate-function(3) and samples/shopping-cart.
+ * and writes snapshots. It may also declare actions (struct headgate_action): methods of any shape,
+ * streams included, without a state that is kept. See headgate-function(3) and
+ * samples/shopping-cart.
  *
- * Handlers are called one at a time for one entity. With params.threads above 1, different entities
- * are handled at the same time: what they share must then be locked by the handlers.
+ * Handlers are called one at a time for one entity, or one call of an action. With params.threads
+ * above 1, different ones are handled at the same time: what they share must then be locked by the
+ * handlers.
  *
  * The library never aborts for want of memory: the command fails with RESOURCE_EXHAUSTED. (gRPC
  * core, on which it stands, does abort.) */
@@ -55,20 +58,23 @@ enum headgate_code {
 /* One command being handled; borrowed until the handler returns. */
 struct headgate_context;
 
-/* The entity's id as decoded from the request, NUL-terminated; borrowed while the entity lives. */
+/* The entity's id as decoded from the request, NUL-terminated; borrowed while the entity lives. ""
+ * in an action. */
 HEADGATE_API const char *headgate_entity_id(const struct headgate_context *context);
 
 /* The method's name, NUL-terminated; borrowed from the declaration. */
 HEADGATE_API const char *headgate_command_name(const struct headgate_context *context);
 
-/* The sequence number of the newest event, those emitted by this command included; 0 = none yet. */
+/* The sequence number of the newest event, those emitted by this command included; 0 = none yet,
+ * and in an action. */
 HEADGATE_API int64_t headgate_sequence(const struct headgate_context *context);
 
 /* All of the following return 0, or -1 when the command has failed by now: return at once then.
  * Messages are borrowed during the call only.
  *
- * headgate_emit applies the event to the state at once, through the entity's event handler for
- * that type, and sends it with the reply to be made durable. No reply leaves before that. */
+ * headgate_emit (entities only) applies the event to the state at once, through the entity's event
+ * handler for that type, and sends it with the reply to be made durable. No reply leaves before
+ * that. */
 HEADGATE_API int headgate_emit(struct headgate_context *context, const ProtobufCMessage *event);
 
 /* The same for any other encoding; type_url is the whole type URL, e.g. json.cloudstate.io/Added.
@@ -77,7 +83,8 @@ HEADGATE_API int headgate_emit_any(struct headgate_context *context, const char 
 				   struct headgate_bytes value);
 
 /* The answer to the caller; the last one wins. A handler that gives none answers with the empty
- * message of the method's declared type. */
+ * message of the method's declared type. An action that streams its replies gives as many as it
+ * likes, and none is sent for it. */
 HEADGATE_API int headgate_reply(struct headgate_context *context, const ProtobufCMessage *message);
 HEADGATE_API int headgate_reply_any(struct headgate_context *context, const char *type_url,
 				    struct headgate_bytes value);
@@ -85,6 +92,11 @@ HEADGATE_API int headgate_reply_any(struct headgate_context *context, const char
 /* Lets another command answer instead; replaces a reply. */
 HEADGATE_API int headgate_forward(struct headgate_context *context, const char *service_name,
 				  const char *command_name, const ProtobufCMessage *message);
+
+/* Adds metadata to the replies that are given after it by this handler; the caller gets that of the
+ * first reply as headers. A key ends in -bin when its value is not text. */
+HEADGATE_API int headgate_reply_metadata(struct headgate_context *context, const char *key,
+					 struct headgate_bytes value);
 
 /* Asks for another command to run once this one's events are durable; may be called repeatedly.
  * Synchronous: the caller's answer waits for it. */
@@ -108,6 +120,29 @@ HEADGATE_API int headgate_snapshot(struct headgate_context *context,
 				   const ProtobufCMessage *message);
 HEADGATE_API int headgate_snapshot_any(struct headgate_context *context, const char *type_url,
 				       struct headgate_bytes value);
+
+/* ---- What only a handler of an action may do ----------------------------------------------- */
+
+struct headgate_metadata {
+	struct headgate_bytes key; /* lower case */
+	struct headgate_bytes value;
+};
+
+/* What the caller sent along with the call: the entry at that place, from 0, keys may repeat; and
+ * the first value of a key. False when there is none, as always in an entity. Borrowed while the
+ * call lives. Values of keys that end in -bin are raw bytes. */
+HEADGATE_API bool headgate_metadata_at(const struct headgate_context *context, size_t index,
+				       struct headgate_metadata *ret_entry);
+HEADGATE_API bool headgate_metadata_find(const struct headgate_context *context, const char *key,
+					 struct headgate_bytes *ret_value);
+
+/* No replies after those given so far: the call ends when they are sent. */
+HEADGATE_API int headgate_end(struct headgate_context *context);
+
+/* Says that this handler has nothing more to reply now: on_ready is called after wait_ms, or, if
+ * that is negative, not before the next message. A method with one reply that waits has not
+ * answered yet. */
+HEADGATE_API int headgate_wait(struct headgate_context *context, int64_t wait_ms);
 
 /* ---- Declaring an entity ------------------------------------------------------------------- */
 
@@ -168,6 +203,47 @@ struct headgate_entity {
 	int64_t passivation_timeout_ms; /* idle time before the proxy lets go; 0 = the proxy's */
 };
 
+/* ---- Declaring an action ------------------------------------------------------------------- */
+
+/* Handlers of a call get the same context functions as those of a command, but for events and
+ * snapshots; `state` is state_size zeroed bytes of their own, gone with the call. All return 0, or
+ * nonzero for failure, which ends the call with the code of headgate_fail and without the replies
+ * of this handler. */
+typedef int (*headgate_call_fn)(struct headgate_context *context, void *state);
+
+/* One method of the service. Its shape is that of its declaration in the .proto:
+ *   one request, one reply      on_message answers
+ *   many requests, one reply    on_message for each, then on_end; one of them answers
+ *   one request, many replies   on_message, then on_ready until headgate_end
+ *   many requests and replies   all of them, in the order of what happens
+ *
+ * Replies are never collected: handlers are called again when those they gave are on their way, so
+ * a caller who reads slowly is waited for. Requests are read one by one likewise. */
+struct headgate_action_method {
+	const char *name; /* NULL ends the table */
+	const ProtobufCMessageDescriptor *type;
+	headgate_command_fn on_message;
+	headgate_call_fn on_end; /* NULL: nothing to do */
+
+	/* There is room for more replies. Called when the call begins (many requests) or its
+	 * message was handled (one), and again when what it replied is sent; when it replied
+	 * nothing, after the next message, or after the time of headgate_wait. NULL: a method that
+	 * streams replies ends when its requests have and were handled. */
+	headgate_call_fn on_ready;
+
+	/* The caller has gone, or its deadline passed, before the call ended. May be NULL. */
+	void (*on_cancelled)(void *state);
+
+	size_t state_size;
+	void (*destroy)(void *state); /* releases what the state owns, not the state; may be NULL */
+};
+
+/* A stateless service. Borrowed, with all it points at, while the function lives. */
+struct headgate_action {
+	const char *service_name; /* full name of the service in the descriptor set */
+	const struct headgate_action_method *methods; /* one row for each method of the service */
+};
+
 /* ---- Serving ------------------------------------------------------------------------------- */
 
 enum headgate_log_level { HEADGATE_LOG_DEBUG, HEADGATE_LOG_INFO, HEADGATE_LOG_ERROR };
@@ -178,6 +254,8 @@ typedef void (*headgate_log_fn)(void *data, enum headgate_log_level level, const
 struct headgate_function_params {
 	const struct headgate_entity *const *entities; /* borrowed while the function lives */
 	size_t entity_count;
+	const struct headgate_action *const *actions; /* likewise */
+	size_t action_count;
 
 	/* The serialized FileDescriptorSet, imports included (protoc --include_imports
 	 * --descriptor_set_out=FILE): the bytes, copied, or else the file to read. */
