@@ -1,6 +1,6 @@
 /* A user function for tests of a gateway: headgate.test.Entity does what its commands say, also
- * what no function should do; headgate.test.Transcoding answers with its requests. See the .proto
- * files. */
+ * what no function should do; headgate.test.Transcoding answers with its requests;
+ * headgate.test.Actions is in test_actions.c. See the .proto files. */
 
 #include <headgate/function.h>
 #include <poll.h>
@@ -11,6 +11,7 @@
 #include "headgate/test/entity.pb-c.h"
 #include "support/c/entity.h"
 #include "support/c/wire.h"
+#include "tests/fakes/test_actions.h"
 
 #define INIT(NAME) HEADGATE__TEST__##NAME##__INIT
 #define MISBEHAVIOUR(NAME) HEADGATE__TEST__MISBEHAVIOUR__##NAME
@@ -421,10 +422,13 @@ int main(void)
 {
 	static const struct headgate_entity *const entities[] = {&entity, &second, &short_lived,
 								 &transcoding};
+	static const struct headgate_action *const actions[] = {&test_actions};
 
 	return headgate_function_main(&(struct headgate_function_params){
 		.entities = entities,
 		.entity_count = sizeof entities / sizeof entities[0],
+		.actions = actions,
+		.action_count = sizeof actions / sizeof actions[0],
 		.descriptor_set = {descriptor_set, sizeof descriptor_set},
 		.service_name = "testfunction",
 		.service_version = "1",
