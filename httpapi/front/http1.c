@@ -26,15 +26,17 @@
 
 /* The library asks to be run again at once for as long as a connection has input that it has no
  * room for, which is until our deadline when a chunk's extension is larger than the pool (0.9.75).
- * So after a few runs in a row that called nobody back it gets fewer of them. */
-#define HTTP1_IDLE_RUNS_MAX 32U
+ * So after many runs in a row that called nobody back it gets fewer of them: more than it takes to
+ * fill the pool, which a nearly full one is in steps of 128 bytes a run. */
+#define HTTP1_IDLE_RUN_BYTES 32U
 #define HTTP1_IDLE_WAIT_MS 50U
 
 static uint64_t http1_wait_ms(struct http1 *http1, uint64_t asked_ms)
 {
 	if (asked_ms > 0)
 		http1->idle_runs = 0;
-	else if (++http1->idle_runs > HTTP1_IDLE_RUNS_MAX)
+	else if (++http1->idle_runs >
+		 (http1->params.max_head_bytes + HTTP1_POOL_EXTRA_BYTES) / HTTP1_IDLE_RUN_BYTES)
 		return HTTP1_IDLE_WAIT_MS;
 	return asked_ms;
 }
