@@ -1,5 +1,7 @@
-/* Messages of the function on an entity stream. What was read must lie within the message. */
+/* Messages of the function on an entity stream, and answers of actions. What was read must lie
+ * within the message. */
 #include "src/base/error.h"
+#include "src/entity/action_codec.h"
 #include "src/entity/entity_codec.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -17,6 +19,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct entity_out out;
 	size_t count;
 
+	action_response_parse(all, &out);
+	inside(all, out.description);
+	inside(all, out.details);
+	inside(all, out.metadata);
+	inside(all, out.payload.type_url);
+	inside(all, out.payload.value);
+	inside(all, out.service_name);
+	BUG_ON(out.kind == ENTITY_OUT_GARBAGE && out.action != ENTITY_NONE);
 	entity_out_parse(all, &out);
 	inside(all, out.description);
 	inside(all, out.details);

@@ -390,6 +390,18 @@ describe('actions and a function that comes and goes', () => {
     assert.equal((await call(client, 'Unary', { text: 'again' })).text, 'again');
   });
 
+  it('a stream without an end is cut when the grace of a shutdown is over', async () => {
+    const fn = await world.testFunction();
+    const gateway = await world.gateway({ functionPort: fn.port, env: { HEADGATE_SHUTDOWN_GRACE: '300ms', JOURNAL_URL: `embedded:${path.join(world.dir, 'third')}` } });
+    const expand = newClient(gateway).Expand({ replies: -1, delay_ms: 5 });
+    const stream = collect(expand);
+    await new Promise((resolve) => { expand.once('data', resolve); });
+    const began = Date.now();
+    await gateway.kill('SIGTERM');
+    assert.ok(Date.now() - began < 5000);
+    assert.ok([status.UNAVAILABLE, status.CANCELLED].includes((await stream).end.code));
+  });
+
   it('the limit of calls is RESOURCE_EXHAUSTED with a time to try again', async () => {
     const fn = await world.testFunction();
     const gateway = await world.gateway({ functionPort: fn.port, env: { HEADGATE_ACTION_MAX_CALLS: '2', JOURNAL_URL: `embedded:${path.join(world.dir, 'other')}` } });
