@@ -26,7 +26,7 @@ static enum parse_result unpack(struct span packed, size_t piece, struct buf *ou
 		fed += used;
 		packed = span_skip(packed, used);
 		BUG_ON(buf_len(out) - before > GZIP_PIECE_BYTES);
-		BUG_ON(buf_len(out) > (fed + 1) * GZIP_RATIO_MAX + GZIP_PIECE_BYTES);
+		BUG_ON(buf_len(out) > (fed + 1) * GZIP_RATIO_MAX + 2 * GZIP_PIECE_BYTES);
 		BUG_ON(result == PARSE_MORE && used == 0 && buf_len(out) == before && packed.len);
 	} while (result != PARSE_BAD && (packed.len || buf_len(out) > before));
 	if (result != PARSE_BAD)
