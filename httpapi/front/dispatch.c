@@ -4,6 +4,7 @@
 #include "httpapi/front/front_internal.h"
 #include "httpapi/front/http_reply.h"
 #include "httpapi/front/http_request.h"
+#include "httpapi/front/manners.h"
 #include "httpapi/front/request_route.h"
 #include "httpapi/front/routes.h"
 #include "src/base/buf.h"
@@ -31,9 +32,9 @@ static void dispatch_refuse(struct front *front, struct http_request *request,
 				  });
 }
 
-void dispatch_serve(void *data, struct http_request *request, const struct http_head *head)
+static void dispatch_in_manners(struct front *front, struct http_request *request,
+				const struct http_head *head)
 {
-	struct front *front = data;
 	struct request_route route;
 
 	if (builtin_serve(front, request, head))
@@ -51,4 +52,13 @@ void dispatch_serve(void *data, struct http_request *request, const struct http_
 	else
 		dispatch_refuse(front, request, &route);
 	request_route_fini(&route);
+}
+
+void dispatch_serve(void *data, struct http_request *request, const struct http_head *head)
+{
+	struct http_head shown = *head;
+
+	request = manners_begin(data, request, &shown);
+	if (request)
+		dispatch_in_manners(data, request, &shown);
 }

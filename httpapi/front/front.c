@@ -184,6 +184,21 @@ static enum status front_load_rules(struct front *front, struct error *err)
 	return ST_OK;
 }
 
+static enum status front_init_cors(struct front *front, struct error *err)
+{
+	const struct config *config = front->params.config;
+
+	return cors_init(&front->cors,
+			 &(struct cors_params){
+				 .origins = config->http_cors_origins,
+				 .headers = config->http_cors_headers,
+				 .expose = config->http_cors_expose,
+				 .has_credentials = config->http_cors_credentials,
+				 .max_age_ms = config->http_cors_max_age_ms,
+			 },
+			 err);
+}
+
 enum status front_open(struct loop *loop, const struct front_params *params,
 		       struct front **ret_front, struct error *err)
 {
@@ -205,6 +220,8 @@ enum status front_open(struct loop *loop, const struct front_params *params,
 					err);
 	if (params->config->http_docs && params->config->http_openapi)
 		front->docs = docs_open(params->config->http_docs_dir);
+	if (!status)
+		status = front_init_cors(front, err);
 	if (!status)
 		status = status_map_new(&front->status_map, err);
 	if (!status)

@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "httpapi/cors.h"
 #include "httpapi/front/front.h"
 #include "httpapi/transcode_options.h"
 #include "src/base/error.h"
@@ -52,6 +53,7 @@ struct front {
 	struct docs *docs;	/* NULL: off */
 	struct routes *routes;	/* NULL: no API yet */
 	struct status_map *status_map;
+	struct cors cors; /* http.cors.* */
 	struct transcode_options transcode;
 	struct span ignored_query[TRANSCODE_IGNORED_MAX];
 	struct metrics_series *refused[FRONT_REFUSAL_COUNT_];

@@ -41,10 +41,32 @@ static int http_reply_status(const struct http_reply_error *error)
 	return error->details.len ? status_map_http(&failure) : status_http(error->code);
 }
 
+/* What the original proxy answers. Spec: docs/http-mapping.md, "Errors of the original" */
+static void http_reply_plain(const struct http_reply_error *error, struct http_response *response)
+{
+	response->body = error->message;
+	if (error->origin == HTTP_REPLY_OF_CALL) {
+		response->status = 500;
+	} else if (error->origin == HTTP_REPLY_OF_REQUEST) {
+		response->status = 400;
+		response->body = SPAN_LIT("Bad Request");
+	}
+}
+
+static void http_reply_json(const struct http_reply_error *error, struct buf *body)
+{
+	if (http_reply_write(error, body))
+		return;
+	buf_reset(body);
+	(void)buf_printf(body, "{\"code\":%d,\"message\":\"\",\"details\":[]}", (int)error->code);
+}
+
 void http_reply_error(struct http_request *request, const struct http_reply_error *error)
 {
-	struct h2_header headers[3] = {
-		{SPAN_LIT("content-type"), SPAN_LIT("application/json")},
+	struct h2_header headers[HTTP_REPLY_HEADERS_MAX + 3] = {
+		{SPAN_LIT("content-type"), request->has_plain_errors
+						   ? SPAN_LIT("text/plain; charset=UTF-8")
+						   : SPAN_LIT("application/json")},
 	};
 	struct http_response response = {
 		.status = http_reply_status(error), .headers = headers, .header_count = 1};
@@ -52,12 +74,14 @@ void http_reply_error(struct http_request *request, const struct http_reply_erro
 	struct buf body;
 
 	buf_init(&body, HTTP_REPLY_ERROR_BYTES_MAX);
-	if (!http_reply_write(error, &body)) {
-		buf_reset(&body);
-		(void)buf_printf(&body, "{\"code\":%d,\"message\":\"\",\"details\":[]}",
-				 (int)error->code);
+	if (request->has_plain_errors) {
+		http_reply_plain(error, &response);
+	} else {
+		http_reply_json(error, &body);
+		response.body = buf_span(&body);
 	}
-	response.body = buf_span(&body);
+	for (size_t i = 0; i < error->header_count && i < HTTP_REPLY_HEADERS_MAX; i++)
+		headers[response.header_count++] = error->headers[i];
 	if (error->allow.len)
 		headers[response.header_count++] =
 			(struct h2_header){SPAN_LIT("allow"), error->allow};

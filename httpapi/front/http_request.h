@@ -41,6 +41,7 @@ struct http_response {
 	const struct h2_header *headers; /* names in lower case */
 	size_t header_count;
 	struct span body;
+	bool is_reply; /* the whole reply of a call that went well: it may get a validator */
 };
 
 struct http_handler_ops {
@@ -71,6 +72,7 @@ struct http_request {
 	void *handler_data;
 	/* The handler itself watches how long a body is silent: the transport does not. */
 	bool has_own_body_wait;
+	bool has_plain_errors; /* as the original's: http.errors */
 };
 
 static inline void http_request_set_handler(struct http_request *request,

@@ -160,20 +160,50 @@ static void json_exchange_cancel(struct json_exchange *self, enum status why)
 
 /* -- answers ----------------------------------------------------------------------------------- */
 
-static void json_exchange_reply_error(struct json_exchange *self, enum status code, int http_status,
-				      struct span message, struct span details)
+static void json_exchange_reply_error(struct json_exchange *self, struct http_reply_error *error)
 {
 	struct http_request *request = self->request;
 
 	self->request = NULL;
-	http_reply_error(request, &(struct http_reply_error){
-					  .code = code,
-					  .http_status = http_status,
-					  .message = message,
-					  .details = details,
-					  .map = self->base.front->status_map,
-					  .schema = self->routes->api->schema,
-				  });
+	error->map = self->base.front->status_map;
+	error->schema = self->routes->api->schema;
+	http_reply_error(request, error);
+}
+
+/* Leading and trailing metadata: the head is not out yet. */
+static size_t json_exchange_headers(struct json_exchange *self, const struct grpc_status *status,
+				    struct h2_header headers[2 * JSON_RESPONSE_HEADERS_MAX])
+{
+	size_t count = metadata_to_headers(&self->headers, &self->arena, headers,
+					   JSON_RESPONSE_HEADERS_MAX);
+
+	return count + metadata_to_headers(status->trailers, &self->arena, headers + count,
+					   JSON_RESPONSE_HEADERS_MAX);
+}
+
+/* The call did not go well. */
+static void json_exchange_reply_failed(struct json_exchange *self, const struct grpc_status *status)
+{
+	struct h2_header headers[2 * JSON_RESPONSE_HEADERS_MAX];
+
+	json_exchange_reply_error(
+		self, &(struct http_reply_error){
+			      .code = status->code,
+			      .message = status->message,
+			      .details = status->details,
+			      .origin = HTTP_REPLY_OF_CALL,
+			      .headers = headers,
+			      .header_count = json_exchange_headers(self, status, headers),
+		      });
+}
+
+static void json_exchange_reply_internal(struct json_exchange *self, struct span message)
+{
+	json_exchange_reply_error(self, &(struct http_reply_error){
+						.code = ST_INTERNAL,
+						.message = message,
+						.origin = HTTP_REPLY_OF_CALL,
+					});
 }
 
 /* A failure of our own before the router saw the call. */
@@ -188,8 +218,13 @@ static void json_exchange_fail(struct json_exchange *self, const struct error *e
 						      : FRONT_REFUSED_MALFORMED);
 	buf_init(&details, HTTP_REPLY_ERROR_BYTES_MAX);
 	transcode_in_details(&self->in, err, &details);
-	json_exchange_reply_error(self, err->status, self->in.http_status, message,
-				  buf_span(&details));
+	json_exchange_reply_error(self, &(struct http_reply_error){
+						.code = err->status,
+						.http_status = self->in.http_status,
+						.message = message,
+						.details = buf_span(&details),
+						.origin = HTTP_REPLY_OF_REQUEST,
+					});
 	buf_fini(&details);
 	json_exchange_end(self);
 }
@@ -198,19 +233,16 @@ static void json_exchange_reply_ok(struct json_exchange *self, const struct grpc
 {
 	struct http_request *request = self->request;
 	struct h2_header headers[1 + 2 * JSON_RESPONSE_HEADERS_MAX];
-	size_t count = 0;
+	size_t count = 1 + json_exchange_headers(self, status, headers + 1);
 
-	headers[count++] = (struct h2_header){SPAN_LIT("content-type"), self->reply_type};
-	count += metadata_to_headers(&self->headers, &self->arena, headers + count,
-				     JSON_RESPONSE_HEADERS_MAX);
-	count += metadata_to_headers(status->trailers, &self->arena, headers + count,
-				     JSON_RESPONSE_HEADERS_MAX);
+	headers[0] = (struct h2_header){SPAN_LIT("content-type"), self->reply_type};
 	self->request = NULL;
 	http_request_respond(request, &(struct http_response){
 					      .status = 200,
 					      .headers = headers,
 					      .header_count = count,
 					      .body = buf_span(&self->reply),
+					      .is_reply = true,
 				      });
 }
 
@@ -295,13 +327,11 @@ static void json_exchange_finish(struct exchange *exchange, const struct grpc_st
 	const struct error *err = &self->reply_error;
 
 	if (status->code != ST_OK)
-		json_exchange_reply_error(self, status->code, 0, status->message, status->details);
+		json_exchange_reply_failed(self, status);
 	else if (err->status)
-		json_exchange_reply_error(self, ST_INTERNAL, 0, span_from_str(err->message),
-					  SPAN_EMPTY);
+		json_exchange_reply_internal(self, span_from_str(err->message));
 	else if (!self->has_reply)
-		json_exchange_reply_error(self, ST_INTERNAL, 0, SPAN_LIT("the call has no reply"),
-					  SPAN_EMPTY);
+		json_exchange_reply_internal(self, SPAN_LIT("the call has no reply"));
 	else
 		json_exchange_reply_ok(self, status);
 	json_exchange_end(self);
@@ -360,8 +390,11 @@ static void json_exchange_on_deadline(void *data)
 {
 	struct json_exchange *self = data;
 
-	json_exchange_reply_error(self, ST_DEADLINE_EXCEEDED, 0,
-				  SPAN_LIT("the call's deadline passed"), SPAN_EMPTY);
+	json_exchange_reply_error(self, &(struct http_reply_error){
+						.code = ST_DEADLINE_EXCEEDED,
+						.message = SPAN_LIT("the call's deadline passed"),
+						.origin = HTTP_REPLY_OF_CALL,
+					});
 	json_exchange_cancel(self, ST_DEADLINE_EXCEEDED);
 }
 

@@ -76,6 +76,7 @@ struct json_stream_failure {
 	int http_status; /* 0: that of the code */
 	struct span message;
 	struct span details; /* serialized google.rpc.Status, or empty */
+	bool is_of_request;  /* what the client sent cannot be read */
 };
 
 /* Of the life. */

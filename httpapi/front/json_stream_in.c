@@ -16,6 +16,7 @@ void json_stream_refuse(struct json_stream *self, const struct error *err)
 		.code = err->status,
 		.http_status = self->in.http_status,
 		.message = span_from_str(err->message),
+		.is_of_request = true,
 	};
 	struct buf *violations = self->in.violations;
 	struct buf details;

@@ -349,6 +349,8 @@ void json_stream_tell(struct json_stream *self, const struct json_stream_failure
 					  .http_status = failure->http_status,
 					  .message = failure->message,
 					  .details = failure->details,
+					  .origin = failure->is_of_request ? HTTP_REPLY_OF_REQUEST
+									   : HTTP_REPLY_OF_CALL,
 					  .map = self->base.front->status_map,
 					  .schema = self->routes->api->schema,
 				  });

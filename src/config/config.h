@@ -39,6 +39,9 @@ enum config_durability {
 	CONFIG_DURABILITY_MEMORY,
 };
 
+/* http.errors */
+enum config_errors { CONFIG_ERRORS_STATUS, CONFIG_ERRORS_CLOUDSTATE };
+
 /* http.stream_default */
 enum config_stream_default { CONFIG_STREAM_ARRAY, CONFIG_STREAM_NDJSON };
 
