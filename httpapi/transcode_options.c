@@ -50,6 +50,8 @@ enum status transcode_options_load(const struct config *config,
 		.always_print_primitive_fields = config->http_json_always_print_primitive_fields,
 		.always_print_enums_as_ints = config->http_json_always_print_enums_as_ints,
 		.preserve_proto_field_names = config->http_json_preserve_proto_field_names,
+		.int64_as_number = config->http_json_int64_as_number,
+		.add_whitespace = config->http_json_add_whitespace,
 	};
 	enum status status = split_names(span_from_str(config->http_ignored_query_parameters),
 					 ignored, &options.ignored_query_count, err);

@@ -10,6 +10,8 @@
 #include "httpapi/front/http_request.h"
 #include "httpapi/front/json_metadata.h"
 #include "httpapi/front/routes.h"
+#include "httpapi/front/wishes.h"
+#include "httpapi/partial.h"
 #include "httpapi/route_table.h"
 #include "httpapi/status_map.h"
 #include "httpapi/transcode_in.h"
@@ -54,6 +56,7 @@ struct json_exchange {
 	struct metadata metadata;
 	struct metadata headers; /* leading, for the client */
 	struct transcode_in in;
+	struct wishes wishes;
 	struct buf message; /* wire bytes of the request */
 	struct buf reply;   /* body of the answer */
 	struct span reply_type;
@@ -231,19 +234,24 @@ static void json_exchange_fail(struct json_exchange *self, const struct error *e
 
 static void json_exchange_reply_ok(struct json_exchange *self, const struct grpc_status *status)
 {
+	const struct config *config = self->base.front->params.config;
 	struct http_request *request = self->request;
 	struct h2_header headers[1 + 2 * JSON_RESPONSE_HEADERS_MAX];
 	size_t count = 1 + json_exchange_headers(self, status, headers + 1);
 
+	bool is_nothing = config->http_empty_no_content && !self->rule->response_field &&
+			  self->rule->method->output->known == KNOWN_EMPTY;
+
 	headers[0] = (struct h2_header){SPAN_LIT("content-type"), self->reply_type};
 	self->request = NULL;
-	http_request_respond(request, &(struct http_response){
-					      .status = 200,
-					      .headers = headers,
-					      .header_count = count,
-					      .body = buf_span(&self->reply),
-					      .is_reply = true,
-				      });
+	http_request_respond(request,
+			     &(struct http_response){
+				     .status = is_nothing ? 204 : 200,
+				     .headers = is_nothing ? headers + 1 : headers,
+				     .header_count = is_nothing ? count - 1 : count,
+				     .body = is_nothing ? SPAN_EMPTY : buf_span(&self->reply),
+				     .is_reply = true,
+			     });
 }
 
 /* -- the exchange ------------------------------------------------------------------------------ */
@@ -291,12 +299,25 @@ static void json_exchange_set_headers(struct exchange *exchange, const struct me
 			return; /* more than an HTTP client takes: what fits is sent */
 }
 
+/* Cuts the reply down to what the client asked for. */
+static void json_exchange_cut_reply(struct json_exchange *self, struct span json)
+{
+	struct buf left;
+
+	buf_init(&left, FRONT_REPLY_BYTES_MAX);
+	if (!partial_apply(self->wishes.partial, json, &left))
+		(void)error_set(&self->reply_error, ST_RESOURCE_EXHAUSTED,
+				"the reply is too large");
+	buf_fini(&self->reply);
+	self->reply = left;
+}
+
 static enum status json_exchange_send(struct exchange *exchange, struct span message)
 {
 	struct json_exchange *self = json_exchange_of(exchange);
 	struct error *err = &self->reply_error;
-	struct transcode_printer printer = {self->routes->api->schema,
-					    &self->base.front->transcode};
+	struct transcode_options options = self->base.front->transcode;
+	struct transcode_printer printer = {self->routes->api->schema, &options};
 	struct transcode_reply reply;
 
 	if (self->has_reply) {
@@ -304,6 +325,7 @@ static enum status json_exchange_send(struct exchange *exchange, struct span mes
 		return ST_OK;
 	}
 	self->has_reply = true;
+	options.add_whitespace = options.add_whitespace || self->wishes.is_pretty;
 	/* What cannot be shown is told when the call finishes. */
 	if (transcode_out(self->rule, message, &printer, &self->reply, &reply, err))
 		return ST_OK;
@@ -312,6 +334,8 @@ static enum status json_exchange_send(struct exchange *exchange, struct span mes
 		buf_reset(&self->reply);
 		if (!buf_append(&self->reply, reply.body))
 			(void)error_set(err, ST_RESOURCE_EXHAUSTED, "the reply is too large");
+	} else if (self->wishes.partial) {
+		json_exchange_cut_reply(self, reply.body);
 	}
 	return ST_OK;
 }
@@ -459,7 +483,9 @@ static enum status json_exchange_start(struct json_exchange *self, const struct 
 	if (!route_target_split(head->target, &path, &params.query) ||
 	    !json_exchange_keep_path(self, path, match))
 		return error_set(err, ST_INVALID_ARGUMENT, "malformed request target");
-	return transcode_in_start(&self->in, &params, err);
+	status = wishes_take(self->base.front->params.config, self->rule, &self->arena,
+			     &params.query, &self->wishes, err);
+	return status ? status : transcode_in_start(&self->in, &params, err);
 }
 
 static void json_exchange_begin(struct front *front, struct http_request *request,

@@ -237,6 +237,51 @@ describe('manners that are asked for', () => {
   });
 });
 
+describe('replies as the client wants them', () => {
+  const world = new World();
+  let g;
+  before(async () => {
+    const cart = await world.cart();
+    g = await world.gateway({ functionPort: cart.port, args: ['--http.fields=true', '--http.pretty_print=true', '--http.empty_no_content=true'] });
+    for (const p of ['p', 'q'])
+      await curl(...json, '-d', `{"productId":"${p}","name":"N","quantity":2}`, `${g.url}/cart/u/items/add`);
+  });
+  after(() => world.end());
+  const violation = (a, field) => {
+    assert.equal(isStatus(a, 400, 3).details[0].fieldViolations[0].field, field);
+  };
+  rows(() => ({ g, url: g.url }), [
+    ['fields', ['URL/carts/u?fields=items.productId'], (a) => assert.equal(a.body, '{"items":[{"productId":"p"},{"productId":"q"}]}')],
+    ['fields of a response_body', ['URL/carts/u/items?fields=name,quantity'], (a) => assert.equal(a.body, '[{"name":"N","quantity":2},{"name":"N","quantity":2}]')],
+    ['fields in two parameters', ['URL/carts/u?fields=items.name&fields=items.product_id'], (a) => assert.equal(a.body, '{"items":[{"productId":"p","name":"N"},{"productId":"q","name":"N"}]}')],
+    ['all fields', ['URL/carts/u?fields=%2A'], (a) => assert.match(a.body, /quantity/)],
+    ['unknown fields', ['URL/carts/u?fields=items.nope'], (a) => violation(a, '?fields')],
+    ['fields and other parameters', ['URL/carts/u?nope=1&fields=items'], (a) => violation(a, '?nope')],
+    ['prettyPrint', ['URL/carts/u?prettyPrint=true&fields=items.name'], (a) => {
+      assert.deepEqual(JSON.parse(a.body), { items: [{ name: 'N' }, { name: 'N' }] });
+      assert.match(a.body, /\n +"name": "N"\n/);
+    }],
+    ['no prettyPrint', ['URL/carts/u?prettyPrint=false'], (a) => assert.doesNotMatch(a.body, /\n/)],
+    ['an odd prettyPrint', ['URL/carts/u?prettyPrint=2'], (a) => violation(a, '?prettyPrint')],
+    ['Empty is 204', [...json, '-d', '{"productId":"z","name":"N","quantity":1}', 'URL/cart/w/items/add'], (a) => {
+      assert.equal(a.status, 204);
+      assert.equal(a.body, '');
+      assert.equal(a.headers['content-type'], undefined);
+    }],
+  ]);
+
+  it('print options of the gateway', async () => {
+    const fn = await world.testFunction();
+    const printing = await world.gateway({
+      functionPort: fn.port, env: { JOURNAL_URL: `embedded:${world.dir}/printing` },
+      args: ['--http.json.int64_as_number=true', '--http.json.add_whitespace=true', '--http.json.preserve_proto_field_names=true'],
+    });
+    const { body } = await curl(`${printing.url}/test/a?emit=1`);
+    assert.match(body, /\n +"count": 1,/);
+    assert.match(body, /"activation_commands": 1,/);
+  });
+});
+
 describe('errors as the original has them', () => {
   const world = new World();
   let g;
