@@ -9,9 +9,10 @@
 #define WISHES_QUERY_MAX ((size_t)512 * 1024)
 
 struct sorted {
-	struct buf rest;   /* the query without them */
-	struct buf fields; /* decoded, commas between */
-	struct buf pretty; /* decoded; the last one counts */
+	struct span *query; /* of the request: gets rest */
+	struct buf rest;    /* the query without them */
+	struct buf fields;  /* decoded, commas between */
+	struct buf pretty;  /* decoded; the last one counts */
 	bool has_fields;
 	bool has_pretty;
 };
@@ -48,12 +49,12 @@ static enum status read_pretty(struct span text, bool *ret_is_pretty, struct err
 }
 
 static enum status take(const struct config *config, const struct http_rule *rule,
-			struct arena *arena, struct sorted *sorted, struct span *query,
-			struct wishes *wishes, struct error *err)
+			struct arena *arena, struct sorted *sorted, struct wishes *wishes,
+			struct error *err)
 {
 	struct partial_params params = {
 		.rule = rule, .has_proto_names = config->http_json_preserve_proto_field_names};
-	struct span rest = *query;
+	struct span rest = *sorted->query;
 	enum status status = ST_OK;
 
 	while (rest.len) {
@@ -65,9 +66,9 @@ static enum status take(const struct config *config, const struct http_rule *rul
 	}
 	if (!sorted->has_fields && !sorted->has_pretty)
 		return ST_OK;
-	*query = arena_span(arena, buf_span(&sorted->rest));
+	*sorted->query = arena_span(arena, buf_span(&sorted->rest));
 	params.paths = arena_span(arena, buf_span(&sorted->fields));
-	if ((buf_len(&sorted->rest) && !query->data) ||
+	if ((buf_len(&sorted->rest) && !sorted->query->data) ||
 	    (buf_len(&sorted->fields) && !params.paths.data))
 		return error_set(err, ST_RESOURCE_EXHAUSTED, "the query is too long");
 	if (sorted->has_pretty)
@@ -81,7 +82,7 @@ enum status wishes_take(const struct config *config, const struct http_rule *rul
 			struct arena *arena, struct span *query, struct wishes *ret_wishes,
 			struct error *err)
 {
-	struct sorted sorted = {0};
+	struct sorted sorted = {.query = query};
 	enum status status;
 
 	*ret_wishes = (struct wishes){0};
@@ -90,7 +91,7 @@ enum status wishes_take(const struct config *config, const struct http_rule *rul
 	buf_init(&sorted.rest, WISHES_QUERY_MAX);
 	buf_init(&sorted.fields, WISHES_QUERY_MAX);
 	buf_init(&sorted.pretty, WISHES_QUERY_MAX);
-	status = take(config, rule, arena, &sorted, query, ret_wishes, err);
+	status = take(config, rule, arena, &sorted, ret_wishes, err);
 	buf_fini(&sorted.rest);
 	buf_fini(&sorted.fields);
 	buf_fini(&sorted.pretty);
