@@ -26,8 +26,8 @@
 
 /* The library asks to be run again at once for as long as a connection has input that it has no
  * room for, which is until our deadline when a chunk's extension is larger than the pool (0.9.75).
- * So after many runs in a row that called nobody back it gets fewer of them: more than it takes to
- * fill the pool, which a nearly full one is in steps of 128 bytes a run. */
+ * So after many runs in a row without an event and a callback it gets fewer of them: more than it
+ * takes to fill the pool, which a nearly full one is in steps of 128 bytes a run. */
 #define HTTP1_IDLE_RUN_BYTES 32U
 #define HTTP1_IDLE_WAIT_MS 50U
 
@@ -55,8 +55,11 @@ static void http1_run(void *data)
 
 static void http1_on_ready(void *data, unsigned events)
 {
+	struct http1 *http1 = data;
+
 	(void)events;
-	http1_run(data);
+	http1->idle_runs = 0;
+	http1_run(http1);
 }
 
 void http1_schedule(struct http1 *http1)

@@ -46,7 +46,7 @@ struct http1 {
 	struct buf names; /* header names in lower case, of the head being served */
 	void *adding;	  /* token of the connection that is being added */
 	bool was_taken;
-	unsigned idle_runs; /* of the daemon, in a row, without a callback */
+	size_t idle_runs; /* of the daemon, in a row, without an event or a callback */
 	bool is_draining;
 	size_t active;
 };

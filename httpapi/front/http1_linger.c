@@ -1,8 +1,10 @@
-/* A connection that was answered before its request was read whole. Closing it with bytes unread
- * makes TCP send a reset, which can eat the answer on its way; so a second descriptor of the socket
- * outlives the library's, and what the client still sends is read and dropped for a while. */
+/* A connection that was answered before its request was read whole, or is closed with input unread.
+ * Closing it with bytes unread makes TCP send a reset, which can eat the answer on its way; so a
+ * second descriptor of the socket outlives the library's, and what the client still sends is read
+ * and dropped for a while. */
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -60,11 +62,21 @@ void http1_linger_prepare(struct http1_conn *conn)
 		conn->linger_fd = fcntl(conn->fd, F_DUPFD_CLOEXEC, 0);
 }
 
+/* Some answers are the library's own, and nobody was told. */
+static bool http1_linger_has_unread(const struct http1_conn *conn)
+{
+	int unread = 0;
+
+	return ioctl(conn->fd, FIONREAD, &unread) == 0 && unread > 0;
+}
+
 bool http1_linger_start(struct http1_conn *conn)
 {
 	struct http1 *http1 = conn->http1;
 	struct http1_linger *linger;
 
+	if (http1_linger_has_unread(conn))
+		http1_linger_prepare(conn);
 	if (conn->linger_fd < 0)
 		return false;
 	linger = mem_new(struct http1_linger);

@@ -48,6 +48,7 @@ describe('bad input', () => {
     // The one fault that libmicrohttpd 0.9.75 answers itself with its head sent twice.
     ['negative Content-Length', `POST ${ADD} HTTP/1.1\r\nHost: x\r\nContent-Length: -5\r\n\r\n`, 400, true, 2],
     ['a head of 20 KiB', `GET /carts/u HTTP/1.1\r\nHost: x\r\nX-Big: ${'y'.repeat(20480)}\r\n\r\n`, 431],
+    ['a head of 300 KiB', `GET /carts/u HTTP/1.1\r\nHost: x\r\nX-Big: ${'y'.repeat(300000)}\r\n\r\n`, 431],
     ['a path of 20 KiB', `GET /carts/${'y'.repeat(20480)} HTTP/1.1\r\nHost: x\r\n\r\n`, 414],
     ['a declared body of 10 MB', `POST ${ADD} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 10000000\r\n\r\n`, 413],
   ];
