@@ -17,13 +17,10 @@ enum specificity {
 static const struct offer {
 	enum framing framing;
 	const char *name;
-	const char *range; /* of its type */
 } offers[] = {
-	{FRAMING_ARRAY, "application/json", "application/*"},
-	{FRAMING_LINES, "application/x-ndjson", "application/*"},
-	{FRAMING_LINES, "application/ndjson", "application/*"},
-	{FRAMING_LINES, "application/jsonl", "application/*"},
-	{FRAMING_SSE, "text/event-stream", "text/*"},
+	{FRAMING_ARRAY, "application/json"},   {FRAMING_LINES, "application/x-ndjson"},
+	{FRAMING_LINES, "application/ndjson"}, {FRAMING_LINES, "application/jsonl"},
+	{FRAMING_SSE, "text/event-stream"},
 };
 
 #define OFFER_COUNT (sizeof(offers) / sizeof(offers[0]))
@@ -45,55 +42,81 @@ unsigned accept_quality(struct span text)
 	return quality < QUALITY_MAX ? quality : QUALITY_MAX;
 }
 
-static enum specificity compare(struct span range, const struct offer *offer)
+static enum specificity compare(struct span range, struct span type)
 {
-	if (span_eq_nocase(range, span_from_str(offer->name)))
+	size_t slash = span_find(type, '/');
+
+	if (span_eq_nocase(range, type))
 		return ACCEPT_EXACT;
-	if (span_eq_nocase(range, span_from_str(offer->range)))
+	if (range.len == slash + 2 && range.data[slash + 1] == '*' &&
+	    span_eq_nocase(span_head(range, slash + 1), span_head(type, slash + 1)))
 		return ACCEPT_TYPE;
 	return span_eq_str(range, "*/*") ? ACCEPT_ANY : ACCEPT_NOT;
 }
 
-static void note(struct accept *accept, const struct offer *offer, enum specificity specificity,
-		 unsigned quality)
+/* False when it does not count: nothing fits, or something that fits better was there. */
+static bool note(struct accept_match *match, enum specificity specificity, unsigned quality)
 {
-	struct accept_match *match = &accept->matches[offer->framing];
-
-	if (specificity < match->specificity ||
+	if (specificity == ACCEPT_NOT || specificity < match->specificity ||
 	    (specificity == match->specificity && quality <= match->quality))
-		return;
+		return false;
 	*match = (struct accept_match){specificity, quality};
-	if (specificity == ACCEPT_EXACT && offer->framing == FRAMING_LINES)
-		accept->lines_type = offer->name;
+	return true;
 }
 
-static void add_member(struct accept *accept, struct span member)
+/* The next member of a list; false when it is no media range. */
+static bool next_range(struct span *list, struct span *ret_range, unsigned *ret_quality)
 {
-	struct span range = media_type_next_part(&member, ';');
-	unsigned quality = QUALITY_MAX;
+	struct span member = media_type_next_part(list, ',');
 
-	if (span_find(range, '/') == range.len)
-		return;
+	*ret_range = media_type_next_part(&member, ';');
+	*ret_quality = QUALITY_MAX;
 	while (member.len) {
 		struct span value = media_type_next_part(&member, ';');
 		struct span name = media_type_next_part(&value, '=');
 
 		if (span_eq_nocase(name, SPAN_LIT("q")))
-			quality = accept_quality(value);
+			*ret_quality = accept_quality(value);
 	}
-	accept->has_any = true;
-	for (size_t i = 0; i < OFFER_COUNT; i++) {
-		enum specificity specificity = compare(range, &offers[i]);
-
-		if (specificity != ACCEPT_NOT)
-			note(accept, &offers[i], specificity, quality);
-	}
+	return span_find(*ret_range, '/') < ret_range->len;
 }
 
 void accept_add(struct accept *accept, struct span value)
 {
-	while (value.len)
-		add_member(accept, media_type_next_part(&value, ','));
+	struct span range;
+	unsigned quality;
+
+	while (value.len) {
+		if (!next_range(&value, &range, &quality))
+			continue;
+		accept->has_any = true;
+		for (size_t i = 0; i < OFFER_COUNT; i++) {
+			const struct offer *offer = &offers[i];
+			enum specificity specificity = compare(range, span_from_str(offer->name));
+
+			if (note(&accept->matches[offer->framing], specificity, quality) &&
+			    specificity == ACCEPT_EXACT && offer->framing == FRAMING_LINES)
+				accept->lines_type = offer->name;
+		}
+	}
+}
+
+void accept_type_add(struct accept_type *accept, struct span value)
+{
+	struct span range;
+	unsigned quality;
+
+	while (value.len) {
+		if (!next_range(&value, &range, &quality))
+			continue;
+		accept->has_any = true;
+		(void)note(&accept->match, compare(range, accept->type), quality);
+	}
+}
+
+bool accept_type_takes(const struct accept_type *accept)
+{
+	return !accept->has_any || accept->match.quality > 0;
 }
 
 static bool is_better(const struct accept_match *a, const struct accept_match *b)

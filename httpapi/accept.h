@@ -38,6 +38,17 @@ void accept_add(struct accept *accept, struct span value);
  * enum. False when the client takes none of them. */
 bool accept_choose(const struct accept *accept, enum framing preferred, enum framing *ret_framing);
 
+/* What the Accept headers of one request say about one media type. Only type is set: no header yet.
+ */
+struct accept_type {
+	struct span type; /* without parameters; borrowed */
+	struct accept_match match;
+	bool has_any;
+};
+
+void accept_type_add(struct accept_type *accept, struct span value);
+bool accept_type_takes(const struct accept_type *accept);
+
 /* The content type of an answer in that framing. */
 const char *accept_content_type(const struct accept *accept, enum framing framing);
 

@@ -310,11 +310,11 @@ enum status http_rule_compile(const struct method *method, const struct options_
 	return ST_OK;
 }
 
-enum status http_rule_generate(const struct method *method, struct arena *arena,
+enum status http_rule_generate(const struct method *method, struct span path, struct arena *arena,
 			       struct http_rule *ret_rule, struct error *err)
 {
 	struct options_http_rule written = {
-		.verb = SPAN_LIT("POST"), .path = method->path, .body = SPAN_LIT("*")};
+		.verb = SPAN_LIT("POST"), .path = path, .body = SPAN_LIT("*")};
 	enum status status = http_rule_compile(method, &written, arena, ret_rule, err);
 
 	if (!status)

@@ -51,9 +51,10 @@ MUST_CHECK enum status http_rule_compile(const struct method *method,
 					 struct arena *arena, struct http_rule *ret_rule,
 					 struct error *err);
 
-/* The rule every method has: POST on its gRPC path with body "*". */
-MUST_CHECK enum status http_rule_generate(const struct method *method, struct arena *arena,
-					  struct http_rule *ret_rule, struct error *err);
+/* The rule every method has: POST on its gRPC path, or what path is of it, with body "*". */
+MUST_CHECK enum status http_rule_generate(const struct method *method, struct span path,
+					  struct arena *arena, struct http_rule *ret_rule,
+					  struct error *err);
 
 /* What is legal but probably not meant (a body on GET, a client stream without body); NULL:
  * nothing. A static text. */

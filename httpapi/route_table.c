@@ -5,6 +5,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "httpapi/route_tree.h"
 #include "httpapi/rule_selection.h"
@@ -16,6 +17,9 @@
 
 /* Texts of the report; those beyond it are counted only. */
 #define REPORT_BYTES_MAX ((size_t)1024 * 1024)
+
+/* A parsed template of PATH_TEMPLATE_BYTES_MAX. */
+#define PREFIX_BYTES_MAX ((size_t)64 * 1024)
 
 /* One text: two templates and two names at their longest. */
 #define ISSUE_BYTES_MAX ((size_t)8 * 1024)
@@ -156,19 +160,42 @@ static enum status add_route(struct builder *b, struct route *route)
 	return ST_OK;
 }
 
+/* The root itself ends in no slash below a prefix. What is no path at all stays as it is. */
+static bool put_prefix(struct builder *b, struct span *path)
+{
+	struct span prefix = b->params->prefix;
+	bool is_root = path->len == 1 || (path->len > 1 && path->data[1] == ':');
+	struct span rest = is_root ? span_skip(*path, 1) : *path;
+	uint8_t *whole;
+
+	if (!prefix.len || !path->len || path->data[0] != '/')
+		return true;
+	whole = arena_alloc(&b->table->arena, prefix.len + rest.len);
+	if (!whole)
+		return false;
+	memcpy(whole, prefix.data, prefix.len);
+	if (rest.len)
+		memcpy(whole + prefix.len, rest.data, rest.len);
+	*path = span_make(whole, prefix.len + rest.len);
+	return true;
+}
+
 /* written NULL: the generated rule. */
 static enum status add_rule(struct builder *b, const struct route_source *source,
 			    const struct options_http_rule *written)
 {
+	struct options_http_rule rule =
+		written ? *written : (struct options_http_rule){.path = source->method->path};
 	struct arena *arena = &b->table->arena;
 	struct route *route = arena_new(arena, struct route);
 	struct error failure = {0};
 	enum status status;
 
-	if (!route)
+	if (!route || !put_prefix(b, &rule.path))
 		return limit_reached(b, "no memory left for the routes");
-	status = written ? http_rule_compile(source->method, written, arena, &route->rule, &failure)
-			 : http_rule_generate(source->method, arena, &route->rule, &failure);
+	status = written ? http_rule_compile(source->method, &rule, arena, &route->rule, &failure)
+			 : http_rule_generate(source->method, rule.path, arena, &route->rule,
+					      &failure);
 	if (status)
 		return take_failure(b, &failure);
 	route->data = source->data;
@@ -303,6 +330,28 @@ static enum status report_reserved(struct builder *b)
 		}
 	}
 	return ST_OK;
+}
+
+enum status route_prefix_check(struct span prefix, struct error *err)
+{
+	struct path_template template;
+	struct arena arena;
+	enum status status;
+
+	if (!prefix.len)
+		return ST_OK;
+	arena_init(&arena, PREFIX_BYTES_MAX);
+	status = path_template_parse(prefix, &arena, &template, err);
+	for (size_t i = 0; !status && i < template.segment_count; i++)
+		if (template.segments[i].kind != PATH_LITERAL)
+			status = ST_INVALID_ARGUMENT;
+	if (!status && (template.variable_count || template.verb.len || !template.segment_count))
+		status = ST_INVALID_ARGUMENT;
+	arena_fini(&arena);
+	return status ? error_set(err, ST_INVALID_ARGUMENT,
+				  "\"%.*s\" is not made of literal segments, like \"/api/v1\"",
+				  SPAN_FMT(span_head(prefix, 80)))
+		      : ST_OK;
 }
 
 enum status route_table_new(const struct route_table_params *params, struct route_report *report,

@@ -51,6 +51,8 @@ struct route_table_params {
 	 * is a warning only. */
 	const struct rule_file *rules;
 	const struct schema *schema;
+	/* What all paths begin with, generated ones too; empty, or route_prefix_check took it. */
+	struct span prefix;
 	/* Templates of paths that the gateway answers itself before it looks here; a route that
 	 * overlaps one is worth a warning. */
 	const struct span *reserved;
@@ -97,6 +99,9 @@ void route_report_fini(struct route_report *report);
 MUST_CHECK enum status route_table_new(const struct route_table_params *params,
 				       struct route_report *report, struct route_table **ret_table,
 				       struct error *err);
+
+/* A prefix is literal segments, without a slash at its end: "/api/v1". ST_INVALID_ARGUMENT. */
+MUST_CHECK enum status route_prefix_check(struct span prefix, struct error *err);
 
 /* NULL is a no-op. */
 void route_table_free(struct route_table *table);

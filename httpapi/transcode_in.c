@@ -135,6 +135,9 @@ static enum status check_head(struct transcode_in *in, struct error *err)
 	if (length != TRANSCODE_LENGTH_UNKNOWN && length > in->params_.options->body_max &&
 	    !is_endless(in))
 		return too_large(in, "body", in->params_.options->body_max, err);
+	/* Over HTTP/2 there may be no body: its first byte is refused. */
+	if (length == TRANSCODE_LENGTH_UNKNOWN && in->params_.content_type.len == 0)
+		return ST_OK;
 	return length || in->rule_->is_raw_request ? check_type(in, err) : ST_OK;
 }
 

@@ -6,6 +6,7 @@
 #include "httpapi/front/front_internal.h"
 #include "httpapi/front/listener.h"
 #include "httpapi/front/routes.h"
+#include "httpapi/route_table.h"
 #include "httpapi/status_map.h"
 #include "src/base/buf.h"
 #include "src/base/mem.h"
@@ -181,6 +182,8 @@ static enum status front_load_rules(struct front *front, struct error *err)
 
 	if (path[0] && rule_file_load(&front->rules, path, err))
 		return error_wrap(err, "http.rules_file");
+	if (route_prefix_check(span_from_str(front->params.config->http_path_prefix), err))
+		return error_wrap(err, "http.path_prefix");
 	return ST_OK;
 }
 

@@ -57,8 +57,10 @@ struct json_exchange {
 	struct metadata headers; /* leading, for the client */
 	struct transcode_in in;
 	struct wishes wishes;
-	struct buf message; /* wire bytes of the request */
-	struct buf reply;   /* body of the answer */
+	struct h2_headers accept; /* of a GET whose reply chooses its own type */
+	bool is_unacceptable;	  /* and chose one that the client does not take */
+	struct buf message;	  /* wire bytes of the request */
+	struct buf reply;	  /* body of the answer */
 	struct span reply_type;
 	struct error reply_error; /* why the reply cannot be shown */
 };
@@ -215,10 +217,11 @@ static void json_exchange_fail(struct json_exchange *self, const struct error *e
 	struct span message = span_from_str(err->message);
 	struct buf details;
 
-	front_count_refused(self->base.front, self->in.http_status == 413 ? FRONT_REFUSED_SIZE
-					      : self->in.http_status == 415
-						      ? FRONT_REFUSED_TYPE
-						      : FRONT_REFUSED_MALFORMED);
+	front_count_refused(self->base.front,
+			    self->in.http_status == 413 ? FRONT_REFUSED_SIZE
+			    : self->in.http_status == 415 || self->in.http_status == 406
+				    ? FRONT_REFUSED_TYPE
+				    : FRONT_REFUSED_MALFORMED);
 	buf_init(&details, HTTP_REPLY_ERROR_BYTES_MAX);
 	transcode_in_details(&self->in, err, &details);
 	json_exchange_reply_error(self, &(struct http_reply_error){
@@ -331,6 +334,8 @@ static enum status json_exchange_send(struct exchange *exchange, struct span mes
 		return ST_OK;
 	self->reply_type = arena_span(&self->arena, reply.content_type);
 	if (reply.is_raw) {
+		self->is_unacceptable = !wishes_accept(self->base.front->params.config,
+						       &self->accept, reply.content_type);
 		buf_reset(&self->reply);
 		if (!buf_append(&self->reply, reply.body))
 			(void)error_set(err, ST_RESOURCE_EXHAUSTED, "the reply is too large");
@@ -356,6 +361,15 @@ static void json_exchange_finish(struct exchange *exchange, const struct grpc_st
 		json_exchange_reply_internal(self, span_from_str(err->message));
 	else if (!self->has_reply)
 		json_exchange_reply_internal(self, SPAN_LIT("the call has no reply"));
+	else if (self->is_unacceptable)
+		json_exchange_reply_error(
+			self, &(struct http_reply_error){
+				      .code = ST_INVALID_ARGUMENT,
+				      .http_status = 406,
+				      .message = SPAN_LIT("this reply is in none of the types that "
+							  "Accept allows"),
+				      .origin = HTTP_REPLY_OF_CALL,
+			      });
 	else
 		json_exchange_reply_ok(self, status);
 	json_exchange_end(self);
@@ -451,6 +465,24 @@ static enum status json_exchange_read_head(struct json_exchange *self, const str
 	return status;
 }
 
+/* What the function does for others than GET and HEAD is done when its type is known. */
+static void json_exchange_keep_accept(struct json_exchange *self, const struct http_head *head)
+{
+	struct h2_header *items;
+	size_t count = 0;
+
+	if (!self->rule->is_raw_response ||
+	    (!span_eq_str(head->method, "GET") && !span_eq_str(head->method, "HEAD")))
+		return;
+	items = arena_new_array(&self->arena, struct h2_header, head->headers.count + 1);
+	for (size_t i = 0; items && i < head->headers.count; i++)
+		if (span_eq_str(head->headers.items[i].name, "accept"))
+			items[count++] = (struct h2_header){
+				SPAN_LIT("accept"),
+				arena_span(&self->arena, head->headers.items[i].value)};
+	self->accept = (struct h2_headers){items, count};
+}
+
 /* The captures point into a target that lives no longer than the head: moves them to a copy. */
 static bool json_exchange_keep_path(struct json_exchange *self, struct span path,
 				    struct route_match *match)
@@ -475,16 +507,24 @@ static enum status json_exchange_start(struct json_exchange *self, const struct 
 		.arena = &self->arena,
 		.out = &self->message,
 	};
+	const struct config *config = self->base.front->params.config;
+	const char *refusal = wishes_refusal(config, &head->headers, self->rule);
 	struct span path;
-	enum status status = json_exchange_read_head(self, head, err);
+	enum status status;
+
+	if (refusal) {
+		self->in.http_status = 406;
+		return error_set(err, ST_INVALID_ARGUMENT, "%s", refusal);
+	}
+	json_exchange_keep_accept(self, head);
+	status = json_exchange_read_head(self, head, err);
 
 	if (status)
 		return status;
 	if (!route_target_split(head->target, &path, &params.query) ||
 	    !json_exchange_keep_path(self, path, match))
 		return error_set(err, ST_INVALID_ARGUMENT, "malformed request target");
-	status = wishes_take(self->base.front->params.config, self->rule, &self->arena,
-			     &params.query, &self->wishes, err);
+	status = wishes_take(config, self->rule, &self->arena, &params.query, &self->wishes, err);
 	return status ? status : transcode_in_start(&self->in, &params, err);
 }
 

@@ -12,6 +12,7 @@
 #include "httpapi/front/http_request.h"
 #include "httpapi/front/json_metadata.h"
 #include "httpapi/front/routes.h"
+#include "httpapi/front/wishes.h"
 #include "httpapi/route_table.h"
 #include "src/base/clock.h"
 #include "src/base/mem.h"
@@ -216,25 +217,27 @@ static enum status json_stream_start(struct json_stream *self, const struct http
 	return transcode_in_start(&self->in, &params, err);
 }
 
-/* How the reply is laid out; false when the client takes none of the ways. */
-static bool json_stream_negotiate(struct json_stream *self, const struct http_head *head)
+/* How the reply is laid out; else what the client is told that takes none of the ways. */
+static const char *json_stream_negotiate(struct json_stream *self, const struct http_head *head)
 {
 	const struct config *config = self->base.front->params.config;
 	struct accept accept = {0};
 	enum framing preferred =
 		config->http_stream_default == CONFIG_STREAM_NDJSON ? FRAMING_LINES : FRAMING_ARRAY;
 
-	if (!self->rule->method->server_streaming || self->rule->is_raw_response)
-		return true;
+	if (!self->rule->method->server_streaming)
+		return wishes_refusal(config, &head->headers, self->rule);
+	if (self->rule->is_raw_response)
+		return NULL;
 	for (size_t i = 0; i < head->headers.count; i++)
 		if (span_eq_str(head->headers.items[i].name, "accept"))
 			accept_add(&accept, head->headers.items[i].value);
 	self->frame.has_error_element = config->http_stream_error_element;
 	self->frame.has_end_event = config->http_sse_end_event;
 	if (!accept_choose(&accept, preferred, &self->frame.framing))
-		return false;
+		return ACCEPT_REFUSAL;
 	self->content_type = accept_content_type(&accept, self->frame.framing);
-	return true;
+	return NULL;
 }
 
 static void json_stream_init(struct json_stream *self, struct front *front,
@@ -271,6 +274,7 @@ void json_stream_serve(struct front *front, struct http_request *request,
 {
 	struct json_stream *self = mem_new(struct json_stream);
 	const struct method *method = match->route->rule.method;
+	const char *refusal;
 	struct error err;
 
 	front_call_begin(front, &self->base, json_stream_cut);
@@ -280,12 +284,13 @@ void json_stream_serve(struct front *front, struct http_request *request,
 	self->request = request;
 	request->has_own_body_wait = true;
 	http_request_set_handler(request, &json_stream_handler, self);
-	if (!json_stream_negotiate(self, head)) {
+	refusal = json_stream_negotiate(self, head);
+	if (refusal) {
 		front_count_refused(front, FRONT_REFUSED_TYPE);
 		json_stream_stop(self, &(struct json_stream_failure){
 					       .code = ST_INVALID_ARGUMENT,
 					       .http_status = 406,
-					       .message = SPAN_LIT(ACCEPT_REFUSAL),
+					       .message = span_from_str(refusal),
 				       });
 		return;
 	}

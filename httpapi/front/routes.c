@@ -5,6 +5,7 @@
 #include "src/base/error.h"
 #include "src/base/log.h"
 #include "src/base/mem.h"
+#include "src/config/config.h"
 #include "src/userfn/api.h"
 
 static void routes_log(const struct route_report *report)
@@ -36,6 +37,8 @@ static enum status routes_build(struct routes *routes, const struct routes_param
 	struct route_table_params params = {
 		.rules = from->rules,
 		.schema = api->schema,
+		.prefix = span_from_str(from->config->http_path_prefix),
+		.ignore_trailing_slash = from->config->http_ignore_trailing_slash,
 		.reserved = reserved,
 		.reserved_count = builtin_paths(from->config, reserved),
 	};

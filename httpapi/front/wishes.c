@@ -1,9 +1,12 @@
 #include "httpapi/front/wishes.h"
 
+#include "httpapi/accept.h"
+#include "httpapi/media_type.h"
 #include "httpapi/partial.h"
 #include "src/base/buf.h"
 #include "src/base/text.h"
 #include "src/config/config.h"
+#include "src/h2/h2.h"
 
 /* No head is longer. */
 #define WISHES_QUERY_MAX ((size_t)512 * 1024)
@@ -96,4 +99,22 @@ enum status wishes_take(const struct config *config, const struct http_rule *rul
 	buf_fini(&sorted.fields);
 	buf_fini(&sorted.pretty);
 	return status;
+}
+
+bool wishes_accept(const struct config *config, const struct h2_headers *headers, struct span type)
+{
+	struct accept_type accept = {.type = media_type_next_part(&type, ';')};
+
+	for (size_t i = 0; !config->http_lenient_accept && i < headers->count; i++)
+		if (span_eq_str(headers->items[i].name, "accept"))
+			accept_type_add(&accept, headers->items[i].value);
+	return accept_type_takes(&accept);
+}
+
+const char *wishes_refusal(const struct config *config, const struct h2_headers *headers,
+			   const struct http_rule *rule)
+{
+	if (rule->is_raw_response || wishes_accept(config, headers, SPAN_LIT("application/json")))
+		return NULL;
+	return "this reply is application/json";
 }

@@ -10,6 +10,7 @@
 /* Query parameters that say how a reply is to look, and that no field of the request can have while
  * they are on: fields (http.fields) and prettyPrint (http.pretty_print). Pure. */
 struct config;
+struct h2_headers;
 struct http_rule;
 struct partial;
 
@@ -23,5 +24,14 @@ struct wishes {
 MUST_CHECK enum status wishes_take(const struct config *config, const struct http_rule *rule,
 				   struct arena *arena, struct span *query,
 				   struct wishes *ret_wishes, struct error *err);
+
+/* True when the Accept headers take this media type, whose parameters do not count, or when
+ * http.lenient_accept lets them be. */
+bool wishes_accept(const struct config *config, const struct h2_headers *headers, struct span type);
+
+/* What a client is told whose Accept excludes the one reply: 406. NULL: it does not, or the type is
+ * the function's to choose. Not for streams, which come in several types. */
+const char *wishes_refusal(const struct config *config, const struct h2_headers *headers,
+			   const struct http_rule *rule);
 
 #endif

@@ -39,6 +39,8 @@ static enum status offline_build(const struct offline_params *params, struct off
 		.source_count = offline_sources(params, offline, NULL),
 		.rules = &offline->rules,
 		.schema = offline->schema,
+		.prefix = span_from_str(offline->config.http_path_prefix),
+		.ignore_trailing_slash = offline->config.http_ignore_trailing_slash,
 		.reserved = reserved,
 		.reserved_count = builtin_paths(&offline->config, reserved),
 		.find_overlaps = true,
@@ -98,6 +100,9 @@ enum status offline_load(const struct offline_params *params, struct offline *re
 	if (status == ST_OK)
 		status = transcode_options_load(&ret_offline->config, ret_offline->ignored_query_,
 						&ret_offline->transcode, err);
+	if (status == ST_OK &&
+	    route_prefix_check(span_from_str(ret_offline->config.http_path_prefix), err) != ST_OK)
+		status = error_wrap(err, "http.path_prefix");
 	if (status == ST_OK)
 		status = offline_read_schema(params->descriptor_set, ret_offline, ret_code, err);
 	if (status == ST_OK && params->service &&

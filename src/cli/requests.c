@@ -15,6 +15,7 @@
 #include "httpapi/front/http_request.h"
 #include "httpapi/front/json_metadata.h"
 #include "httpapi/front/request_route.h"
+#include "httpapi/front/wishes.h"
 #include "httpapi/status_map.h"
 #include "httpapi/transcode_in.h"
 #include "proto/json.h"
@@ -315,18 +316,24 @@ static enum status judge_head(struct judge *judge, const struct judged *request,
 	return status ? status : json_metadata_read(&head, &judge->arena, &metadata, err);
 }
 
-/* A server stream that the client can read in none of its forms. */
+/* A reply that the client can read in none of its forms. */
 static bool judge_accept(const struct judge *judge, const struct judged *request,
 			 const struct http_rule *rule, struct error *err)
 {
+	const struct h2_headers headers = {request->headers, request->header_count};
+	const char *refusal = NULL;
 	struct accept accept = {0};
 	enum framing framing;
 	enum framing preferred = judge->offline->config.http_stream_default == CONFIG_STREAM_NDJSON
 					 ? FRAMING_LINES
 					 : FRAMING_ARRAY;
 
-	if (!rule->method->server_streaming || rule->is_raw_response)
-		return true;
+	if (!rule->method->server_streaming)
+		refusal = wishes_refusal(&judge->offline->config, &headers, rule);
+	if (refusal)
+		(void)error_set(err, ST_INVALID_ARGUMENT, "%s", refusal);
+	if (refusal || !rule->method->server_streaming || rule->is_raw_response)
+		return !refusal;
 	for (size_t i = 0; i < request->header_count; i++)
 		if (span_eq_str(request->headers[i].name, "accept"))
 			accept_add(&accept, request->headers[i].value);

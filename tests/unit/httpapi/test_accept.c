@@ -87,6 +87,36 @@ static void framings_are_chosen(void **state)
 	}
 }
 
+static void one_type_is_taken_or_not(void **state)
+{
+	static const struct {
+		const char *text;
+		const char *type;
+		bool is_taken;
+	} rows[] = {
+		{"", "application/json", true},
+		{"nonsense", "application/json", true},
+		{"*/*", "application/json", true},
+		{"application/*", "application/json", true},
+		{"APPLICATION/JSON;q=0.1", "application/json", true},
+		{"text/html", "application/json", false},
+		{"text/*, image/png", "application/json", false},
+		{"*/*, application/json;q=0", "application/json", false},
+		{"*/*;q=0, image/*", "image/png", true},
+		{"image/*;q=0, image/png", "image/png", true},
+		{"image/*;q=0, image/png", "image/gif", false},
+		{"applicatio/*", "application/json", false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		struct accept_type accept = {.type = span_from_str(rows[i].type)};
+
+		accept_type_add(&accept, span_from_str(rows[i].text));
+		UNIT_ROW(rows[i].text, accept_type_takes(&accept) == rows[i].is_taken);
+	}
+}
+
 static void several_headers_are_one_list(void **state)
 {
 	struct accept accept = {0};
@@ -103,6 +133,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(framings_are_chosen),
+		cmocka_unit_test(one_type_is_taken_or_not),
 		cmocka_unit_test(several_headers_are_one_list),
 	};
 

@@ -277,8 +277,8 @@ static void the_generated_rule_takes_all(void **state)
 
 	(void)state;
 	arena_init(&arena, ARENA_BYTES);
-	assert_int_equal(http_rule_generate(types_method(schema, "/hg.test.Things/Ping"), &arena,
-					    &rule, &err),
+	assert_int_equal(http_rule_generate(types_method(schema, "/hg.test.Things/Ping"),
+					    SPAN_LIT("/hg.test.Things/Ping"), &arena, &rule, &err),
 			 ST_OK);
 	assert_true(span_eq_str(rule.verb, "POST"));
 	assert_true(span_eq_str(rule.path.text, "/hg.test.Things/Ping"));

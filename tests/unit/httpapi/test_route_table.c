@@ -284,6 +284,72 @@ static void requests_reach_their_method(void **state)
 	schema_unref(schema);
 }
 
+static void paths_get_the_prefix(void **state)
+{
+	static const struct {
+		const char *verb;
+		const char *path;
+		enum route_result result;
+	} rows[] = {
+		{"GET", "/api/v1/v1/all/x", ROUTE_FOUND},
+		{"GET", "/%61pi/v1/v1/all/x", ROUTE_FOUND},
+		{"GET", "/v1/all/x", ROUTE_NOT_FOUND},
+		{"POST", "/api/v1/" THINGS "/Ping", ROUTE_FOUND},
+		{"POST", "/" THINGS "/Ping", ROUTE_NOT_FOUND},
+		{"GET", "/api/v1/root", ROUTE_NOT_FOUND},
+		{"GET", "/api/v1", ROUTE_FOUND},
+		{"GET", "/api/v1/", ROUTE_NOT_FOUND},
+	};
+	static const char rules[] = "http: {rules: [{selector: " THINGS ".Ping, get: /}]}";
+	struct schema *schema = types_schema();
+	struct rule_file file;
+	struct route_table_params settings = {
+		.rules = &file, .schema = schema, .prefix = SPAN_LIT("/api/v1")};
+	struct route_report report;
+	struct error err = {0};
+	struct route_table *table;
+
+	(void)state;
+	assert_int_equal(rule_file_read(&file, "f.yaml", span_from_str(rules), &err), ST_OK);
+	route_report_init(&report);
+	table = types_table(schema, THINGS, &settings, &report, &err);
+	if (!table)
+		fail_msg("%s", err.message);
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		struct route_match match;
+
+		UNIT_ROW(rows[i].path,
+			 route_table_match(table, span_from_str(rows[i].verb),
+					   span_from_str(rows[i].path), &match) == rows[i].result);
+	}
+	route_table_free(table);
+	route_report_fini(&report);
+	rule_file_fini(&file);
+	schema_unref(schema);
+}
+
+static void prefixes_are_literals(void **state)
+{
+	static const struct {
+		const char *prefix;
+		bool is_right;
+	} rows[] = {
+		{"", true},    {"/api", true},	 {"/api/v1", true}, {"/a%20b", true},
+		{"/", false},  {"api", false},	 {"/api/", false},  {"/{a}", false},
+		{"/*", false}, {"/a/**", false}, {"/a:b", false},   {"/a?b", false},
+		{"//", false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		struct error err = {0};
+		enum status status = route_prefix_check(span_from_str(rows[i].prefix), &err);
+
+		UNIT_ROW(rows[i].prefix,
+			 status == (rows[i].is_right ? ST_OK : ST_INVALID_ARGUMENT));
+	}
+}
+
 static void targets_are_split(void **state)
 {
 	static const struct {
@@ -330,6 +396,8 @@ int main(void)
 		cmocka_unit_test(overlaps_say_who_wins),
 		cmocka_unit_test(rules_of_a_file_replace_those_of_the_method),
 		cmocka_unit_test(requests_reach_their_method),
+		cmocka_unit_test(paths_get_the_prefix),
+		cmocka_unit_test(prefixes_are_literals),
 		cmocka_unit_test(targets_are_split),
 	};
 
