@@ -163,8 +163,7 @@ static enum status put_map_entry(struct binding *binding, const struct field *fi
 {
 	struct json_read_options options = read_options(binding);
 	struct wire_nest nest = wire_begin(writer, field->number);
-	enum status status =
-		json_text_to_wire(field->message->map_key, from->map_key, &options, writer, err);
+	enum status status = json_key_to_wire(field->message->map_key, from->map_key, writer, err);
 
 	if (status)
 		return error_wrap(err, "map key");

@@ -95,15 +95,24 @@ static enum status two_values(struct binding *binding, const struct binding_node
 			       "has another value in the body");
 }
 
+/* A default value leaves no record in a binding, but one in a body that is read to be compared. */
+static bool is_default_record(const struct wire_field *record)
+{
+	return record->integer == 0 && record->bytes.len == 0;
+}
+
 /* A record of the body for a leaf: only the very same value is let pass. */
 static enum status check_leaf(struct binding *binding, struct binding_node *leaf,
-			      struct span record)
+			      const struct wire_field *record)
 {
+	struct span value = leaf->values ? binding_value_span(binding, leaf->values) : SPAN_EMPTY;
+
 	leaf->is_in_body = true;
-	if (leaf->field->is_repeated || !leaf->values ||
-	    !span_eq(binding_value_span(binding, leaf->values), record))
+	if (leaf->field->is_repeated || !leaf->values)
 		return two_values(binding, leaf);
-	return ST_OK;
+	if (value.len ? span_eq(value, record->record) : is_default_record(record))
+		return ST_OK;
+	return two_values(binding, leaf);
 }
 
 /* A record of the body that no node has: is it another member of a oneof that a node is in? */
@@ -140,7 +149,7 @@ static enum status check_level(struct binding *binding, struct binding_node *nod
 		if (!child)
 			status = check_oneof(binding, node, record.number);
 		else if (child->is_leaf)
-			status = check_leaf(binding, child, record.record);
+			status = check_leaf(binding, child, &record);
 		else if (record.type == WIRE_BYTES)
 			status = check_level(binding, child, record.bytes);
 	}
@@ -221,7 +230,10 @@ static bool join_level(const struct binding *binding, const struct binding_node 
 	for (size_t i = 0; i < node->child_count; i++) {
 		const struct binding_node *child = node->by_number[i];
 
-		for (const struct binding_value *it = child->values; it; it = it->next)
+		/* Beside a body that is written already, an equal value is there: not twice. */
+		for (const struct binding_value *it =
+			     child->is_in_body && body.len == 0 ? NULL : child->values;
+		     it; it = it->next)
 			wire_put_raw(writer, binding_value_span(binding, it));
 		if (!child->is_leaf && !join_message(binding, child, body, writer))
 			return false;

@@ -221,6 +221,17 @@ static bool wants_mask(const struct transcode_in *in)
 	       !binding_find(&in->binding_, in->rule_->mask_field);
 }
 
+/* Path or query reach into what the body is: its default values matter, they may contradict. For
+ * the fields of a body "*" themselves the reader is asked instead, see join. */
+static bool meets_body(const struct transcode_in *in)
+{
+	const struct http_rule *rule = in->rule_;
+
+	return is_first(in) &&
+	       (binding_needs_merge(&in->binding_, rule) ||
+		(rule->body == HTTP_BODY_FIELD && binding_find(&in->binding_, rule->body_field)));
+}
+
 static void open_value(struct transcode_in *in)
 {
 	const struct http_rule *rule = in->rule_;
@@ -228,6 +239,7 @@ static void open_value(struct transcode_in *in)
 		.schema = in->params_.schema,
 		.ignore_unknown = in->params_.options->ignore_unknown_fields,
 		.mask_paths = wants_mask(in) ? &in->mask_ : NULL,
+		.keep_defaults = meets_body(in),
 	};
 
 	open_message(in);

@@ -27,7 +27,9 @@ struct json_read_options {
 	const struct schema *schema; /* borrowed; resolves Any; NULL: only empty Any is readable */
 	bool ignore_unknown;	     /* unknown keys and unknown enum names are left out */
 	bool ignore_enum_case;	     /* enum names in any case (text values of paths and queries) */
-	unsigned depth_max;	     /* message levels of the output; 0 is WIRE_DEPTH_MAX */
+	bool keep_defaults; /* default values of the text are written, presence or not, so that they
+			       can be told from what was not there */
+	unsigned depth_max; /* message levels of the output; 0 is WIRE_DEPTH_MAX */
 	struct buf
 		*mask_paths; /* borrowed or NULL: gets the proto paths of the keys present in the
 				body, each followed by a comma: down to lists, maps and well-known
@@ -98,6 +100,10 @@ enum status json_field_to_wire(const struct field *field, struct span json,
 enum status json_text_to_wire(const struct field *field, struct span text,
 			      const struct json_read_options *options, struct wire_writer *writer,
 			      struct error *err) MUST_CHECK;
+
+/* Likewise for the key of a map entry, which has one spelling, as in JSON: no `1.0`, no `-0`. */
+enum status json_key_to_wire(const struct field *field, struct span text,
+			     struct wire_writer *writer, struct error *err) MUST_CHECK;
 
 struct json_print_options {
 	const struct schema *schema; /* borrowed; resolves Any; NULL: only empty Any prints */

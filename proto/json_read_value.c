@@ -184,7 +184,8 @@ static enum status json_read_scalar(struct json_reader *reader, const struct fie
 				    const struct json_token *token, struct error *err)
 {
 	enum json_frame_kind kind = json_top(reader)->kind;
-	bool is_always_written = kind == JSON_FRAME_LIST || kind == JSON_FRAME_MAP;
+	bool is_always_written =
+		kind == JSON_FRAME_LIST || kind == JSON_FRAME_MAP || reader->options.keep_defaults;
 	struct json_scalar scalar = {0};
 	enum status status =
 		json_scalar_read(field, token, &reader->options, &reader->scratch, &scalar, err);

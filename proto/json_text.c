@@ -111,3 +111,17 @@ enum status json_text_to_wire(const struct field *field, struct span text,
 	}
 	return status == ST_OK && writer->is_full ? json_full(err) : status;
 }
+
+enum status json_key_to_wire(const struct field *field, struct span text,
+			     struct wire_writer *writer, struct error *err)
+{
+	struct json_scalar scalar = {0};
+	enum status status;
+
+	if (!text_is_utf8(text))
+		return error_set(err, ST_INVALID_ARGUMENT, "not valid UTF-8");
+	status = json_scalar_read_key(field, text, &scalar, err);
+	if (status == ST_OK && !scalar.is_default)
+		json_scalar_put(field, &scalar, writer);
+	return status == ST_OK && writer->is_full ? json_full(err) : status;
+}
