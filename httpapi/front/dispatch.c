@@ -45,6 +45,8 @@ static void dispatch_in_manners(struct front *front, struct http_request *reques
 	}
 	request_route_find(front->routes ? front->routes->table : NULL, head->method, head->target,
 			   head->content_type, &route);
+	if (route.kind == REQUEST_CALL && front->params.stage)
+		front->params.stage->on_route(front->params.stage->data, &route.match);
 	if (route.kind == REQUEST_CALL)
 		json_exchange_serve(front, request, head, &route.match);
 	else if (route.kind == REQUEST_OPTIONS)

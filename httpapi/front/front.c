@@ -12,6 +12,7 @@
 #include "src/base/mem.h"
 #include "src/config/config.h"
 #include "src/grpc/metadata.h"
+#include "src/router/router.h"
 #include "src/runtime/address.h"
 #include "src/userfn/api.h"
 
@@ -38,6 +39,16 @@ void front_strip_metadata(struct metadata *metadata)
 		if (!span_starts_with(metadata->items[i].key, SPAN_LIT("headgate-")))
 			metadata->items[kept++] = metadata->items[i];
 	metadata->count = kept;
+}
+
+void front_accept(struct front *front, struct exchange *exchange)
+{
+	const struct front_stage *stage = front->params.stage;
+
+	if (stage)
+		stage->accept(stage->data, exchange);
+	else
+		router_accept(front->params.router, exchange);
 }
 
 void front_call_begin(struct front *front, struct front_call *call,
@@ -202,12 +213,13 @@ static enum status front_init_cors(struct front *front, struct error *err)
 			 err);
 }
 
-enum status front_open(struct loop *loop, const struct front_params *params,
-		       struct front **ret_front, struct error *err)
+enum status front_new(struct loop *loop, const struct front_params *params,
+		      struct front **ret_front, struct error *err)
 {
 	struct front *front = mem_new(struct front);
 	enum status status;
 
+	*ret_front = front;
 	front->loop = loop;
 	front->params = *params;
 	list_init(&front->calls);
@@ -225,8 +237,15 @@ enum status front_open(struct loop *loop, const struct front_params *params,
 		front->docs = docs_open(params->config->http_docs_dir);
 	if (!status)
 		status = front_init_cors(front, err);
-	if (!status)
-		status = status_map_new(&front->status_map, err);
+	return status ? status : status_map_new(&front->status_map, err);
+}
+
+enum status front_open(struct loop *loop, const struct front_params *params,
+		       struct front **ret_front, struct error *err)
+{
+	struct front *front;
+	enum status status = front_new(loop, params, &front, err);
+
 	if (!status)
 		status = front_load_rules(front, err);
 	if (!status)

@@ -14,15 +14,27 @@ struct api;
 struct buf;
 struct config;
 struct error;
+struct exchange;
 struct front;
 struct loop;
 struct metrics;
+struct route_match;
 struct router;
+
+/* Stands where the router stands, for a tool that wants to know what would come there. */
+struct front_stage {
+	/* A request has a route; what follows may still refuse it. match is borrowed. */
+	void (*on_route)(void *data, const struct route_match *match);
+	/* As router_accept. */
+	void (*accept)(void *data, struct exchange *exchange);
+	void *data;
+};
 
 struct front_params {
 	const struct config *config; /* borrowed for the life of the front: addresses and limits */
-	struct router *router;	     /* borrowed */
-	struct metrics *metrics;     /* borrowed */
+	struct router *router;	     /* borrowed; NULL with a stage */
+	const struct front_stage *stage; /* borrowed; NULL: calls go to the router */
+	struct metrics *metrics;	 /* borrowed */
 	/* What /ready says; reason is set when it is false. */
 	bool (*is_ready)(void *data, const char **reason);
 	/* Appends the JSON of /status. */

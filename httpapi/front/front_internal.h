@@ -16,6 +16,7 @@
 
 /* What the files of the front share. */
 struct docs;
+struct exchange;
 struct h2_headers;
 struct h2_stream;
 struct http_head;
@@ -70,6 +71,14 @@ struct front {
 	bool has_route_error;
 	struct error route_error;
 };
+
+/* A front that has no listener, no rules and no API yet: what is given to dispatch_serve is
+ * answered as on the port. front_close ends it, also after a failure. */
+MUST_CHECK enum status front_new(struct loop *loop, const struct front_params *params,
+				 struct front **ret_front, struct error *err);
+
+/* The call goes to whom it is for. */
+void front_accept(struct front *front, struct exchange *exchange);
 
 /* A call in progress, embedded in both kinds of exchange. */
 struct front_call {

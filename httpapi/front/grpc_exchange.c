@@ -10,7 +10,6 @@
 #include "src/grpc/grpc_call.h"
 #include "src/h2/h2.h"
 #include "src/router/exchange.h"
-#include "src/router/router.h"
 #include "src/userfn/api.h"
 
 struct grpc_exchange {
@@ -169,7 +168,7 @@ static void grpc_exchange_accept(struct front *front, struct h2_stream *stream,
 		.peer = h2_session_peer(h2_stream_session(stream)),
 	};
 	grpc_exchange_set_deadline(self);
-	router_accept(front->params.router, &self->exchange);
+	front_accept(front, &self->exchange);
 }
 
 void grpc_exchange_serve(void *data, struct h2_stream *stream, const struct h2_headers *headers)

@@ -24,7 +24,6 @@
 #include "src/grpc/grpc_call.h"
 #include "src/grpc/metadata.h"
 #include "src/router/exchange.h"
-#include "src/router/router.h"
 #include "src/runtime/timer.h"
 #include "src/userfn/api.h"
 
@@ -407,7 +406,7 @@ static void json_exchange_on_body_end(void *data)
 		return;
 	}
 	self->state = JSON_RUNNING;
-	router_accept(self->base.front->params.router, &self->exchange);
+	front_accept(self->base.front, &self->exchange);
 }
 
 static void json_exchange_on_gone(void *data, enum status why)

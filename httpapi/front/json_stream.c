@@ -18,7 +18,6 @@
 #include "src/base/mem.h"
 #include "src/config/config.h"
 #include "src/grpc/grpc_call.h"
-#include "src/router/router.h"
 #include "src/userfn/api.h"
 
 /* Target, metadata both ways, and what transcoding keeps: heads have at most 32 KiB (R5). */
@@ -266,7 +265,7 @@ void json_stream_accept(struct json_stream *self)
 {
 	self->state = JSON_STREAM_RUNNING;
 	json_stream_start_heartbeat(self);
-	router_accept(self->base.front->params.router, &self->exchange);
+	front_accept(self->base.front, &self->exchange);
 }
 
 void json_stream_serve(struct front *front, struct http_request *request,

@@ -30,7 +30,7 @@ static size_t routes_count_methods(const struct api *api)
 }
 
 static enum status routes_build(struct routes *routes, const struct routes_params *from,
-				struct error *err)
+				bool find_overlaps, struct route_report *report, struct error *err)
 {
 	const struct api *api = routes->api;
 	struct span reserved[BUILTIN_PATHS_MAX];
@@ -41,10 +41,10 @@ static enum status routes_build(struct routes *routes, const struct routes_param
 		.ignore_trailing_slash = from->config->http_ignore_trailing_slash,
 		.reserved = reserved,
 		.reserved_count = builtin_paths(from->config, reserved),
+		.find_overlaps = find_overlaps,
 	};
-	struct route_report report;
 	struct route_source *sources =
-		mem_new_array(struct route_source, routes_count_methods(api));
+		mem_new_array(struct route_source, routes_count_methods(api) + 1);
 	enum status status;
 
 	for (size_t i = 0; i < api->service_count; i++)
@@ -55,29 +55,47 @@ static enum status routes_build(struct routes *routes, const struct routes_param
 				(struct route_source){method->schema, method};
 		}
 	params.sources = sources;
-	route_report_init(&report);
-	status = route_table_new(&params, &report, &routes->table, err);
-	routes_log(&report);
-	route_report_fini(&report);
+	status = route_table_new(&params, report, &routes->table, err);
 	mem_free(sources);
 	return status;
 }
 
-enum status routes_new(struct api *api, const struct routes_params *params,
-		       struct routes **ret_routes, struct error *err)
+static enum status routes_make(struct api *api, const struct routes_params *params,
+			       bool find_overlaps, struct route_report *report,
+			       struct routes **ret_routes, struct error *err)
 {
 	struct routes *routes = mem_new(struct routes);
 	enum status status;
 
 	routes->refs_ = 1;
 	routes->api = api_ref(api);
-	status = routes_build(routes, params, err);
+	status = routes_build(routes, params, find_overlaps, report, err);
 	if (status) {
 		routes_unref(routes);
 		return status;
 	}
 	*ret_routes = routes;
 	return ST_OK;
+}
+
+enum status routes_new(struct api *api, const struct routes_params *params,
+		       struct routes **ret_routes, struct error *err)
+{
+	struct route_report report;
+	enum status status;
+
+	route_report_init(&report);
+	status = routes_make(api, params, false, &report, ret_routes, err);
+	routes_log(&report);
+	route_report_fini(&report);
+	return status;
+}
+
+enum status routes_examine(struct api *api, const struct routes_params *params,
+			   struct route_report *report, struct routes **ret_routes,
+			   struct error *err)
+{
+	return routes_make(api, params, true, report, ret_routes, err);
 }
 
 struct routes *routes_ref(struct routes *routes)

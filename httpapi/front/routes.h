@@ -11,6 +11,7 @@
 struct api;
 struct config;
 struct error;
+struct route_report;
 struct route_table;
 struct rule_file;
 
@@ -31,6 +32,10 @@ struct routes_params {
 /* Builds the routes; errors, warnings and overlaps are logged. */
 MUST_CHECK enum status routes_new(struct api *api, const struct routes_params *params,
 				  struct routes **ret_routes, struct error *err);
+/* The same for a tool: what is found goes into report and not into the log, overlaps too. */
+MUST_CHECK enum status routes_examine(struct api *api, const struct routes_params *params,
+				      struct route_report *report, struct routes **ret_routes,
+				      struct error *err);
 struct routes *routes_ref(struct routes *routes);
 void routes_unref(struct routes *routes); /* NULL is a no-op */
 

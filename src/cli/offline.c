@@ -1,57 +1,24 @@
 #include "src/cli/offline.h"
 
-#include "httpapi/front/builtin.h"
+#include "httpapi/front/routes.h"
 #include "proto/schema.h"
 #include "src/base/error.h"
 #include "src/base/file.h"
-#include "src/base/mem.h"
 #include "src/cli/cli.h"
-
-static bool offline_is_served(const struct offline_params *params, const struct service *service)
-{
-	if (params->service)
-		return span_eq_str(service->full_name, params->service);
-	return !service->file->is_builtin;
-}
-
-static size_t offline_sources(const struct offline_params *params, const struct offline *offline,
-			      struct route_source *sources)
-{
-	size_t count = 0;
-
-	for (size_t i = 0; i < schema_service_count(offline->schema); i++) {
-		const struct service *service = schema_service(offline->schema, i);
-
-		if (!offline_is_served(params, service))
-			continue;
-		for (size_t k = 0; k < service->method_count; k++, count++)
-			if (sources)
-				sources[count] = (struct route_source){&service->methods[k], NULL};
-	}
-	return count;
-}
+#include "src/userfn/api.h"
 
 static enum status offline_build(const struct offline_params *params, struct offline *offline,
 				 struct error *err)
 {
-	struct span reserved[BUILTIN_PATHS_MAX];
-	struct route_table_params table = {
-		.source_count = offline_sources(params, offline, NULL),
-		.rules = &offline->rules,
-		.schema = offline->schema,
-		.prefix = span_from_str(offline->config.http_path_prefix),
-		.ignore_trailing_slash = offline->config.http_ignore_trailing_slash,
-		.reserved = reserved,
-		.reserved_count = builtin_paths(&offline->config, reserved),
-		.find_overlaps = true,
-	};
-	struct route_source *sources = mem_new_array(struct route_source, table.source_count + 1);
-	enum status status;
+	const struct routes_params from = {&offline->config, &offline->rules};
+	struct span only = params->service ? span_from_str(params->service) : SPAN_EMPTY;
+	enum status status = api_of_schema(offline->schema, only, &offline->api, err);
 
-	(void)offline_sources(params, offline, sources);
-	table.sources = sources;
-	status = route_table_new(&table, &offline->report, &offline->table, err);
-	mem_free(sources);
+	if (!status)
+		status = routes_examine(offline->api, &from, &offline->report, &offline->routes,
+					err);
+	if (!status)
+		offline->table = offline->routes->table;
 	return status;
 }
 
@@ -121,7 +88,8 @@ enum status offline_load(const struct offline_params *params, struct offline *re
 
 void offline_fini(struct offline *offline)
 {
-	route_table_free(offline->table);
+	routes_unref(offline->routes);
+	api_unref(offline->api);
 	route_report_fini(&offline->report);
 	rule_file_fini(&offline->rules);
 	schema_unref(offline->schema);

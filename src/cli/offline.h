@@ -12,7 +12,9 @@
 
 /* The HTTP API of a descriptor set without a gateway: what the front would build from it, for the
  * commands that look at it. All services of the set are served, entities or not. */
+struct api;
 struct error;
+struct routes;
 struct schema;
 
 struct offline_params {
@@ -29,7 +31,9 @@ struct offline {
 	struct transcode_options transcode;
 	struct span ignored_query_[TRANSCODE_IGNORED_MAX];
 	struct route_report report;
-	struct route_table *table; /* NULL when there are errors in report */
+	struct api *api;
+	struct routes *routes;
+	const struct route_table *table; /* of routes; NULL when there are errors in report */
 };
 
 /* Fills ret_offline, which _fini releases in any case. Failures: *ret_code is the exit code that

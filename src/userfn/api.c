@@ -448,6 +448,49 @@ enum status api_new(struct span entity_spec, struct buf *reasons, struct api **r
 	return status;
 }
 
+static enum status add_bare_services(struct building *b, struct span only)
+{
+	struct api *api = &b->box->api;
+	size_t count = schema_service_count(api->schema);
+	enum status status = ST_OK;
+
+	api->services = arena_new_array(&b->box->arena, struct api_service, count ? count : 1);
+	if (!api->services)
+		return error_set(b->err, ST_RESOURCE_EXHAUSTED, "the description is too large");
+	for (size_t i = 0; status == ST_OK && i < count; i++) {
+		const struct service *schema = schema_service(api->schema, i);
+		struct api_service *service = &api->services[api->service_count];
+
+		if (only.len ? !span_eq(schema->full_name, only) : schema->file->is_builtin)
+			continue;
+		*service =
+			(struct api_service){.schema = schema, .kind = ENTITY_ACTION, .api = api};
+		api->service_count++;
+		status = add_methods(b, service);
+	}
+	api->has_actions = api->service_count > 0;
+	return status;
+}
+
+enum status api_of_schema(struct schema *schema, struct span only, struct api **ret_api,
+			  struct error *err)
+{
+	struct building b = {.err = err};
+	enum status status;
+
+	b.box = mem_new(struct api_box);
+	b.box->api.refs_ = 1;
+	b.box->api.schema = schema_ref(schema);
+	arena_init(&b.box->arena, API_ARENA_BYTES_MAX);
+	map_init(&b.box->api.by_path_);
+	status = add_bare_services(&b, only);
+	if (status)
+		api_unref(&b.box->api);
+	else
+		*ret_api = &b.box->api;
+	return status;
+}
+
 struct api *api_ref(struct api *api)
 {
 	api->refs_++;

@@ -69,6 +69,10 @@ struct api {
 struct buf;
 MUST_CHECK enum status api_new(struct span entity_spec, struct buf *reasons, struct api **ret_api,
 			       struct error *err);
+/* An API that nobody declared, for tools that look at a descriptor set: all services of the schema
+ * that came with it, or the one named only (empty: all), as actions. */
+MUST_CHECK enum status api_of_schema(struct schema *schema, struct span only, struct api **ret_api,
+				     struct error *err);
 struct api *api_ref(struct api *api);
 void api_unref(struct api *api); /* NULL is a no-op */
 
