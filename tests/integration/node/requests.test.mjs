@@ -5,51 +5,10 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import http from 'node:http';
 import { after, before, describe, it } from 'node:test';
 import { World, builddir, fs, path } from './harness.mjs';
+import { json, judgedRows as rows } from './rows.mjs';
 
 const set = path.join(builddir, 'tests/fakes/gen/test.desc');
 const headgate = path.join(builddir, 'headgate');
-const json = { 'Content-Type': 'application/json' };
-const deep = '/many'.repeat(50);
-
-// method, path, headers, body, and the fields that must be so in the result
-const rows = [
-  ['GET', '/shapes/a', {}, undefined, { http_status: 200, route: { method: 'GET', template: '/shapes/{id}', rpc: 'headgate.test.Transcoding.Get' }, path_bindings: { id: 'a' } }],
-  ['HEAD', '/shapes/a', {}, undefined, { http_status: 200 }],
-  ['GET', '/shapes/a%2Fb%20c?name=x+y&int64Value=9007199254740993&numbers=1&numbers=2', {}, undefined, { http_status: 200, path_bindings: { id: 'a/b c' } }],
-  ['GET', '/shapes/a/files/x%2Fy/z%20w', {}, undefined, { http_status: 200, path_bindings: { id: 'a', name: 'x%2Fy/z w' } }],
-  ['GET', '/shapes/a/shelves/1/books/2', {}, undefined, { http_status: 200, path_bindings: { id: 'a', name: 'shelves/1/books/2' } }],
-  ['GET', '/shapes/a/nested/n/7', {}, undefined, { http_status: 200, path_bindings: { id: 'a', 'nested.name': 'n', 'nested.inner.number': '7' } }],
-  ['GET', '/shapes/a/coloured/GREEN/true/-5', {}, undefined, { http_status: 200 }],
-  ['GET', '/shapes/a/coloured/PURPLE/true/1', {}, undefined, { http_status: 400 }],
-  ['GET', '/shapes/a?duration=1.5s&timestamp=2020-01-02T03:04:05Z&counts[k]=3&struct=%7B%22a%22:1%7D', {}, undefined, { http_status: 200 }],
-  ['GET', '/shapes/a?int32Value=1.5&nope=2', {}, undefined, { http_status: 400 }],
-  ['GET', '/shapes/a?name=x&name=y', {}, undefined, { http_status: 400 }],
-  ['GET', '/shapes/a?id=b', {}, undefined, { http_status: 400 }],
-  ['PUT', '/shapes/a', json, '{"name":"put","uint64Value":"18446744073709551615","doubleValue":1e300}', { http_status: 200 }],
-  ['PUT', '/shapes/a', {}, '{"nesteds":[{"inner":{"number":"x"}}]}', { http_status: 400 }],
-  ['PUT', '/shapes/a', json, '{"name":"put"', { http_status: 400 }],
-  ['PUT', '/shapes/a', json, '{"id":"other"}', { http_status: 400 }],
-  ['PUT', '/shapes/a', { 'Content-Type': 'text/xml' }, '<a/>', { http_status: 415 }],
-  ['PUT', '/shapes/a', { 'Content-Type': 'application/grpc' }, 'x', { http_status: 415 }],
-  ['PATCH', '/shapes/a?name=q', json, '{"name":"inside","inner":null}', { http_status: 200 }],
-  ['DELETE', '/shapes/a', {}, undefined, { http_status: 200 }],
-  ['PURGE', '/shapes/a', {}, undefined, { http_status: 200, route: { method: 'PURGE', template: '/shapes/{id}', rpc: 'headgate.test.Transcoding.Purge' } }],
-  ['LINK', '/shapes/a/anything', {}, undefined, { http_status: 200, route: { method: '*', template: '/shapes/{id}/anything', rpc: 'headgate.test.Transcoding.Anything' } }],
-  ['POST', '/shapes/a:activate', json, '{}', { http_status: 200 }],
-  ['POST', '/shapes/a/strings', json, '["x","y"]', { http_status: 200 }],
-  ['POST', '/headgate.test.Transcoding/NoRule', json, '{"id":"a"}', { http_status: 200 }],
-  ['POST', '/shapes/a', {}, undefined, { http_status: 405, allow: ['GET', 'PUT', 'PATCH', 'DELETE', 'PURGE', 'HEAD', 'OPTIONS'] }],
-  ['OPTIONS', '/shapes/a', {}, undefined, { http_status: 204, allow: ['GET', 'PUT', 'PATCH', 'DELETE', 'PURGE', 'HEAD', 'OPTIONS'] }],
-  ['GET', '/shapes', {}, undefined, { http_status: 404 }],
-  ['GET', deep, {}, undefined, { http_status: 404 }],
-  ['GET', '/shapes/%zz', {}, undefined, { http_status: 400 }],
-  ['GET', '/shapes/a%00b', {}, undefined, { http_status: 400 }],
-  ['GET', '/shapes/a', { 'Grpc-Timeout': 'soon' }, undefined, { http_status: 400 }],
-  ['GET', '/shapes/a', { 'X-Data-Bin': '***' }, undefined, { http_status: 400 }],
-  ['TRACE', '/shapes/a', {}, undefined, { http_status: 501 }],
-  ['GET', '/alive', {}, undefined, { http_status: 200, builtin: true }],
-  ['POST', '/openapi.json', {}, undefined, { http_status: 405, allow: ['GET', 'HEAD'] }],
-];
 
 function judge(world, requests, config) {
   const file = path.join(world.dir, 'requests.jsonl');
