@@ -59,6 +59,11 @@ static enum status check_apply(const struct crdt *crdt, struct span message,
 	if (*ret_kind == CRDT_FLAG && crdt->told && crdt->told->is_on && !crdt_apply_flag(message))
 		return error_set(err, ST_INVALID_ARGUMENT,
 				 "Cannot switch off already enabled flag");
+	/* A message has fewer dots than bytes. Only foreign bytes come near the end. */
+	if (state &&
+	    crdt_context_last(&state->context, crdt->self) >= CRDT_NUMBER_MAX - 1 - message.len)
+		return error_set(err, ST_RESOURCE_EXHAUSTED,
+				 "the numbers of this replica are used up");
 	return ST_OK;
 }
 
@@ -119,6 +124,7 @@ enum status crdt_apply(struct crdt *crdt, struct span message, uint64_t now_ms, 
 	crdt_value_unref(crdt->state);
 	crdt->state = next;
 	write.delta = NULL;
+	write.is_told = true;
 	if (!crdt->told)
 		crdt->told = crdt_value_new(kind);
 	crdt_apply_message(crdt->told, message, &write);

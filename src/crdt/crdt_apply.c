@@ -238,7 +238,12 @@ static void apply_reg(struct crdt_value *value, struct span content, struct crdt
 	if (value->reg.value && value->reg.time == next->reg.time &&
 	    crdt_atom_cmp(value->reg.writer, write->self) == 0)
 		next->reg.sequence = value->reg.sequence + 1;
-	crdt_value_join(value, next);
+	if (write->is_told && value->reg.value) {
+		crdt_atom_unref(value->reg.value);
+		value->reg.value = crdt_atom_ref(next->reg.value);
+	} else {
+		crdt_value_join(value, next);
+	}
 	if (write->delta && value->reg.value == next->reg.value)
 		crdt_value_join(write->delta, next);
 	crdt_value_unref(next);

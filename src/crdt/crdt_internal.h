@@ -154,6 +154,7 @@ struct crdt_write {
 	uint64_t stamp; /* 0 at the top */
 	uint64_t now_ms;
 	struct crdt_value *delta;
+	bool is_told; /* to what the function knows: it has what it wrote, whoever wins */
 };
 
 /* Reads a message whole without looking at any state: well-formed, of a kind, not too deep.

@@ -9,7 +9,7 @@
 #include "src/base/buf.h"
 #include "src/crdt/crdt.h"
 
-#define MESSAGE_RING 32
+#define MESSAGE_RING 256
 
 struct message {
 	uint8_t bytes[2048];
