@@ -148,40 +148,47 @@ struct parameter {
 	bool has_map_key;
 };
 
-static struct json_read_options read_options(const struct binding *binding)
+/* A value of JSON may be as deep as the messages around it leave room for. */
+static struct json_read_options read_options(const struct binding *binding,
+					     const struct binding_node *leaf)
 {
+	unsigned around = leaf->field->is_map; /* the entry */
+
+	for (const struct binding_node *it = leaf; it->parent; it = it->parent)
+		around++;
 	return (struct json_read_options){
 		.schema = binding->schema,
 		.ignore_enum_case = binding->options->ignore_enum_case,
+		.depth_max = WIRE_DEPTH_MAX - around,
 	};
 }
 
 /* Puts the record of a map entry: its key is text as well. */
-static enum status put_map_entry(struct binding *binding, const struct field *field,
+static enum status put_map_entry(const struct json_read_options *options, const struct field *field,
 				 const struct parameter *from, struct wire_writer *writer,
 				 struct error *err)
 {
-	struct json_read_options options = read_options(binding);
 	struct wire_nest nest = wire_begin(writer, field->number);
 	enum status status = json_key_to_wire(field->message->map_key, from->map_key, writer, err);
 
 	if (status)
 		return error_wrap(err, "map key");
-	status = json_text_to_wire(field->message->map_value, from->text, &options, writer, err);
+	status = json_text_to_wire(field->message->map_value, from->text, options, writer, err);
 	wire_end(writer, nest);
 	return status;
 }
 
 /* Appends the records of a value to binding->values. */
-static enum status put_value(struct binding *binding, const struct field *field,
+static enum status put_value(struct binding *binding, const struct binding_node *leaf,
 			     const struct parameter *from, struct error *err)
 {
-	struct json_read_options options = read_options(binding);
+	struct json_read_options options = read_options(binding, leaf);
+	const struct field *field = leaf->field;
 	struct wire_writer writer;
 	enum status status;
 
 	wire_writer_init(&writer, &binding->values);
-	status = field->is_map ? put_map_entry(binding, field, from, &writer, err)
+	status = field->is_map ? put_map_entry(&options, field, from, &writer, err)
 			       : json_text_to_wire(field, from->text, &options, &writer, err);
 	if (!status && !wire_finish(&writer))
 		status = error_set(err, ST_RESOURCE_EXHAUSTED, "the parameters are too long");
@@ -259,7 +266,7 @@ static enum status add_value(struct binding *binding, struct binding_node *leaf,
 
 	if (status)
 		return status;
-	status = put_value(binding, leaf->field, from, &err);
+	status = put_value(binding, leaf, from, &err);
 	if (status)
 		buf_truncate(&binding->values, offset);
 	if (status == ST_RESOURCE_EXHAUSTED)

@@ -14,6 +14,9 @@ struct compiler {
 
 #define CONFIG "HTTP API Config: "
 
+/* How much of a template an error text shows: method and file come after it and must fit. */
+#define SHOWN_MAX ((size_t)96)
+
 /* Says where: after a failure of ours, once. */
 static enum status located(struct compiler *c, enum status status)
 {
@@ -23,8 +26,9 @@ static enum status located(struct compiler *c, enum status status)
 	if (!status || !err)
 		return status;
 	memcpy(text, err->message, sizeof(text));
-	return error_set(err, status, "%.300s (%.*s '%.*s', method %.*s in %.*s)", text,
-			 SPAN_FMT(c->written->verb), SPAN_FMT(c->written->path),
+	return error_set(err, status, "%.240s (%.*s '%.*s', method %.*s in %.*s)", text,
+			 SPAN_FMT(c->written->verb),
+			 SPAN_FMT(span_head(c->written->path, SHOWN_MAX)),
 			 SPAN_FMT(c->method->full_name), SPAN_FMT(c->rule->origin));
 }
 

@@ -232,7 +232,7 @@ static bool meets_body(const struct transcode_in *in)
 		(rule->body == HTTP_BODY_FIELD && binding_find(&in->binding_, rule->body_field)));
 }
 
-static void open_value(struct transcode_in *in)
+static void make_reader(struct transcode_in *in)
 {
 	const struct http_rule *rule = in->rule_;
 	struct json_read_options options = {
@@ -242,14 +242,20 @@ static void open_value(struct transcode_in *in)
 		.keep_defaults = meets_body(in),
 	};
 
-	open_message(in);
-	in->message_bytes_ = 0;
-	if (in->reader_)
-		json_reader_reset(in->reader_);
-	else if (rule->body == HTTP_BODY_FIELD)
+	if (rule->body == HTTP_BODY_FIELD)
 		in->reader_ = json_reader_new_field(rule->body_field, &options, &in->writer_);
 	else
 		in->reader_ = json_reader_new(rule->method->input, &options, &in->writer_);
+}
+
+static void open_value(struct transcode_in *in)
+{
+	open_message(in);
+	in->message_bytes_ = 0;
+	if (!in->reader_)
+		make_reader(in);
+	else
+		json_reader_reset(in->reader_);
 	in->state_ = IN_VALUE;
 }
 
@@ -473,6 +479,8 @@ static enum parse_result feed_json(struct transcode_in *in, struct span chunk, s
 	/* The reader of a single value counts lines, so it gets the space before as well. */
 	if (in->state_ == IN_BEFORE && !is_stream(in))
 		open_value(in);
+	if (!in->reader_)
+		make_reader(in);
 	while (*used < chunk.len) {
 		int c = chunk.data[*used];
 		bool is_taken = true;
@@ -486,6 +494,8 @@ static enum parse_result feed_json(struct transcode_in *in, struct span chunk, s
 		}
 		if (!is_space(c) && take_frame_byte(in, c, *used, &is_taken, err))
 			return PARSE_BAD;
+		if (is_taken)
+			json_reader_skip(in->reader_, span_make(&chunk.data[*used], 1));
 		*used += is_taken;
 	}
 	return PARSE_MORE;

@@ -57,11 +57,15 @@ void json_reader_free(struct json_reader *reader);
 /* Forgets the value read so far and starts on another of the same kind (streams of values). */
 void json_reader_reset(struct json_reader *reader);
 
+/* Counts bytes between two values that are not fed, so that places are those of the whole text. */
+void json_reader_skip(struct json_reader *reader, struct span bytes);
+
 /* Reads on. *ret_used says how much of chunk was taken; after DONE the rest belongs to whatever
  * follows the value. MORE took everything. BAD leaves err: ST_INVALID_ARGUMENT with a text that
- * ends in line and column, err->field the path as the client wrote it (`items[2].productId`,
- * `labels[key]`); ST_RESOURCE_EXHAUSTED when writer is full. After DONE a reset comes before
- * the next feed; after BAD reader and writer (its parts are open) can only be given up. */
+ * ends in line, column and byte offset, err->field the path as the client wrote it
+ * (`items[2].productId`, `labels[key]`); ST_RESOURCE_EXHAUSTED when writer is full. After DONE a
+ * reset comes before the next feed; after BAD reader and writer (its parts are open) can only be
+ * given up. */
 enum parse_result json_reader_feed(struct json_reader *reader, struct span chunk, size_t *ret_used,
 				   struct error *err);
 

@@ -69,6 +69,13 @@ void json_lex_feed(struct json_lex *lex, struct span chunk)
 	lex->end_ = chunk.len ? chunk.data + chunk.len : chunk.data;
 }
 
+void json_lex_skip(struct json_lex *lex, struct span bytes)
+{
+	json_lex_feed(lex, bytes);
+	lex->at_ = lex->end_;
+	json_lex_forget(lex);
+}
+
 static enum parse_result json_bad(struct json_lex *lex, const char *problem)
 {
 	lex->problem = problem;

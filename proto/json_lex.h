@@ -84,6 +84,9 @@ void json_lex_feed(struct json_lex *lex, struct span chunk);
 /* Lets go of the chunk, used up or not. */
 void json_lex_forget(struct json_lex *lex);
 
+/* Counts bytes between two values that the lexer does not see. */
+void json_lex_skip(struct json_lex *lex, struct span bytes);
+
 /* The next token: DONE, or MORE when the chunk is used up, or BAD. */
 enum parse_result json_lex_next(struct json_lex *lex, struct json_token *ret_token);
 

@@ -381,8 +381,10 @@ static enum status json_print_all_members(struct json_printer *printer,
 		const struct field *field = &scan->message->fields[i];
 		struct json_runs runs = json_scan_field(printer, scan, field);
 
-		if (field->has_presence && (json_is_unset(printer, field, runs) ||
-					    json_is_foreign_enum(printer, field, runs)))
+		/* Extensions are many and of others: an empty list of one is not printed. */
+		if ((field->has_presence || field->is_extension) &&
+		    (json_is_unset(printer, field, runs) ||
+		     json_is_foreign_enum(printer, field, runs)))
 			continue;
 		status = json_print_member(printer, field, runs, is_first);
 		is_first = false;

@@ -344,9 +344,9 @@ static enum parse_result json_fail(struct json_reader *reader, struct error *err
 		return PARSE_BAD;
 	inner = *err;
 	if (reader->reread == 0)
-		(void)error_set(err, inner.status, "%.*s (line %zu, column %zu)",
-				ERROR_MESSAGE_MAX - 80, inner.message, position.line,
-				position.column);
+		(void)error_set(err, inner.status, "%.*s (line %zu, column %zu, byte %zu)",
+				ERROR_MESSAGE_MAX - 100, inner.message, position.line,
+				position.column, position.offset);
 	memcpy(err->field, inner.field, sizeof(err->field));
 	buf_init(&path, (size_t)4096);
 	json_path_text(reader, &path);
@@ -436,6 +436,11 @@ void json_reader_reset(struct json_reader *reader)
 		memset(reader->root_set, 0, json_root_bytes(reader));
 	json_lex_reset(&reader->lex);
 	(void)json_push(reader, JSON_FRAME_ROOT); /* nothing to set */
+}
+
+void json_reader_skip(struct json_reader *reader, struct span bytes)
+{
+	json_lex_skip(&reader->lex, bytes);
 }
 
 static enum parse_result json_reader_take(struct json_reader *reader,

@@ -232,7 +232,7 @@ static void bad_texts_are_refused_with_their_field(void **state)
 		{"no colon", "{\"id\" \"a\"}", "expected a colon", "id"},
 		{"wrong bracket", "{\"strings\":[\"a\"}}", "expected a comma or ]", "strings[1]"},
 		{"capital literal", "{\"boolValue\":True}", "not a JSON value", "boolValue"},
-		{"place of the error", "{\n  \"id\":\n 5}", "(line 3, column 3)", "id"},
+		{"place of the error", "{\n  \"id\":\n 5}", "(line 3, column 3, byte 12)", "id"},
 		{"unknown field", "{\"nested\":{\"nmae\":1}}", "no such field", "nested.nmae"},
 		{"key twice", "{\"id\":\"a\",\"id\":\"b\"}", "given twice", "id"},
 		{"both names of a field", "{\"otherName\":\"a\",\"renamed\":\"b\"}", "given twice",
