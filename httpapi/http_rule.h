@@ -10,6 +10,8 @@
 #include "src/base/arena.h"
 #include "src/base/error.h"
 
+struct call_options;
+
 /* One binding of one method, checked against the schema: everything a request needs to know is
  * resolved here, once. Borrows from schema and arena. Spec: google/api/http.proto, HttpRule */
 
@@ -40,7 +42,8 @@ struct http_rule {
 	const struct field *mask_field; /* the FieldMask that a PATCH fills from its body keys */
 	bool is_raw_request;		/* the body goes into a google.api.HttpBody unread */
 	bool is_raw_response;		/* the reply is a google.api.HttpBody */
-	bool is_generated;		/* POST /pkg.Service/Method, body "*" */
+	const struct call_options *options; /* of the method; NULL when it is in no table */
+	bool is_generated;		    /* POST /pkg.Service/Method, body "*" */
 };
 
 /* Checks one binding (not its additional ones) and resolves its fields. ST_INVALID_ARGUMENT with

@@ -28,10 +28,9 @@ struct openapi_params {
 	const struct schema *schema;
 	const struct route_table *table;
 	const struct transcode_options *options; /* names and enums as replies have them */
-	struct span service;  /* full name of the only one to be shown; empty: all */
-	struct span title;    /* empty: the name of the first service */
-	struct span version;  /* of the API; empty: "0" */
-	bool is_ndjson_first; /* a streamed reply is by default lines, not an array */
+	struct span service; /* full name of the only one to be shown; empty: all */
+	struct span title;   /* empty: the name of the first service */
+	struct span version; /* of the API; empty: "0" */
 	bool is_indented;
 };
 

@@ -3,6 +3,8 @@
 
 #include "httpapi/openapi_internal.h"
 #include "src/base/mem.h"
+#include "src/config/call_options.h"
+#include "src/config/config.h"
 
 /* Query parameters of one operation, and how far below the request message they are looked for:
  * beyond it a list of parameters is no help. All of them are taken, listed or not. */
@@ -247,6 +249,7 @@ static json_t *reply_content(struct openapi *o, const struct http_rule *rule)
 	json_t *schema;
 	json_t *array;
 	json_t *content;
+	bool is_lines_first = rule->options->stream_default == CONFIG_STREAM_NDJSON;
 
 	if (rule->is_raw_response)
 		return raw_content();
@@ -255,10 +258,10 @@ static json_t *reply_content(struct openapi *o, const struct http_rule *rule)
 		return json_pack("{s:o}", "application/json", media(schema));
 	array = media(json_pack("{s:s,s:o}", "type", "array", "items", schema));
 	content = json_object();
-	if (!o->params->is_ndjson_first)
+	if (!is_lines_first)
 		json_object_set(content, "application/json", array);
 	json_object_set_new(content, "application/x-ndjson", media(json_incref(schema)));
-	if (o->params->is_ndjson_first)
+	if (is_lines_first)
 		json_object_set(content, "application/json", array);
 	json_object_set_new(content, "text/event-stream", media(json_incref(schema)));
 	json_decref(array);

@@ -7,10 +7,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "httpapi/option_selection.h"
 #include "httpapi/route_tree.h"
 #include "httpapi/rule_selection.h"
 #include "proto/options.h"
 #include "src/base/mem.h"
+#include "src/config/rule_file.h"
 
 /* Nodes and rules of ROUTE_TABLE_ROUTES_MAX routes of the usual kind. */
 #define TABLE_BYTES_MAX ((size_t)128 * 1024 * 1024)
@@ -39,6 +41,8 @@ struct builder {
 	struct error *err; /* the first failure */
 	enum status status;
 	struct rule_selection selection;
+	struct option_selection options;
+	const struct call_options *current; /* of the method whose rules are added */
 };
 
 /* ---- report ------------------------------------------------------------------------------ */
@@ -199,6 +203,7 @@ static enum status add_rule(struct builder *b, const struct route_source *source
 	if (status)
 		return take_failure(b, &failure);
 	route->data = source->data;
+	route->rule.options = b->current;
 	return add_route(b, route);
 }
 
@@ -259,19 +264,67 @@ static void report_unused(struct builder *b)
 	}
 }
 
+static void report_unused_options(struct builder *b)
+{
+	for (size_t i = 0; i < b->options.count; i++) {
+		const struct selected_options *entry = &b->options.entries[i];
+
+		if (entry->is_taken)
+			continue;
+		if (option_selection_names_method(b->params->schema, entry))
+			report_printf(b, ROUTE_WARNING,
+				      "%.*s: %.*s is not served, its options are not used",
+				      SPAN_FMT(entry->written->origin),
+				      SPAN_FMT(entry->written->selector));
+		else
+			report_printf(b, ROUTE_ERROR,
+				      "%.*s: HTTP API Config: the selector [%.*s] of options names "
+				      "no method",
+				      SPAN_FMT(entry->written->origin),
+				      SPAN_FMT(entry->written->selector));
+	}
+}
+
+/* Works out the options of one method for all its rules. */
+static bool use_options(struct builder *b, const struct method *method)
+{
+	struct call_options *options = arena_new(&b->table->arena, struct call_options);
+
+	if (!options)
+		return false;
+	if (b->params->options)
+		*options = b->params->options[method->client_streaming || method->server_streaming];
+	option_selection_apply(&b->options, method, options);
+	b->current = options;
+	return true;
+}
+
 static enum status add_all(struct builder *b)
 {
+	struct arena *arena = &b->table->arena;
+	size_t count = b->params->source_count;
+	const struct call_options **options =
+		arena_new_array(arena, const struct call_options *, count + 1);
 	enum status status = ST_OK;
 
-	if (b->params->rules &&
-	    !rule_selection_load(&b->selection, b->params->rules, &b->table->arena))
+	if (!options ||
+	    (b->params->rules && (!rule_selection_load(&b->selection, b->params->rules, arena) ||
+				  !option_selection_load(&b->options, b->params->rules, arena))))
 		return limit_reached(b, "no memory left for the routes");
-	for (size_t i = 0; !status && i < b->params->source_count; i++)
+	for (size_t i = 0; !status && i < count; i++) {
+		if (!use_options(b, b->params->sources[i].method))
+			return limit_reached(b, "no memory left for the routes");
+		options[i] = b->current;
 		status = add_written(b, &b->params->sources[i]);
-	for (size_t i = 0; !status && i < b->params->source_count; i++)
+	}
+	for (size_t i = 0; !status && i < count; i++) {
+		b->current = options[i];
 		status = add_rule(b, &b->params->sources[i], NULL);
+	}
 	if (!status)
 		report_unused(b);
+	if (!status)
+		report_unused_options(b);
 	return status;
 }
 
@@ -358,7 +411,7 @@ enum status route_table_new(const struct route_table_params *params, struct rout
 			    struct route_table **ret_table, struct error *err)
 {
 	struct route_table *table = mem_new(struct route_table);
-	struct builder b = {params, table, report, err, ST_OK, {.first = NULL}};
+	struct builder b = {.params = params, .table = table, .report = report, .err = err};
 	enum status status;
 
 	arena_init(&table->arena, TABLE_BYTES_MAX);

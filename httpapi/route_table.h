@@ -12,6 +12,7 @@
 #include "src/base/error.h"
 #include "src/base/span.h"
 
+struct call_options;
 struct rule_file;
 struct schema;
 
@@ -51,6 +52,9 @@ struct route_table_params {
 	 * is a warning only. */
 	const struct rule_file *rules;
 	const struct schema *schema;
+	/* What the options of the file change, of methods without streams and of those with them;
+	 * NULL: both all zero. Borrowed for the call. */
+	const struct call_options *options;
 	/* What all paths begin with, generated ones too; empty, or route_prefix_check took it. */
 	struct span prefix;
 	/* Templates of paths that the gateway answers itself before it looks here; a route that

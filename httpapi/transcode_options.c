@@ -1,6 +1,7 @@
 #include "httpapi/transcode_options.h"
 
 #include "src/base/error.h"
+#include "src/config/call_options.h"
 #include "src/config/config.h"
 
 static struct span trim(struct span name)
@@ -61,4 +62,17 @@ enum status transcode_options_load(const struct config *config,
 	if (status == ST_OK)
 		*ret_options = options;
 	return status;
+}
+
+struct transcode_options transcode_options_of(const struct transcode_options *base,
+					      const struct call_options *from)
+{
+	struct transcode_options options = *base;
+
+	options.add_whitespace = from->add_whitespace;
+	options.always_print_primitive_fields = from->always_print_primitive_fields;
+	options.always_print_enums_as_ints = from->always_print_enums_as_ints;
+	options.preserve_proto_field_names = from->preserve_proto_field_names;
+	options.int64_as_number = from->int64_as_number;
+	return options;
 }

@@ -60,4 +60,9 @@ MUST_CHECK enum status transcode_options_load(const struct config *config,
 					      struct transcode_options *ret_options,
 					      struct error *err);
 
+/* The same, but replies printed as the options of one method say. */
+struct call_options;
+struct transcode_options transcode_options_of(const struct transcode_options *base,
+					      const struct call_options *options);
+
 #endif

@@ -41,7 +41,7 @@ struct http_response {
 	const struct h2_header *headers; /* names in lower case */
 	size_t header_count;
 	struct span body;
-	bool is_reply; /* the whole reply of a call that went well: it may get a validator */
+	bool has_validator; /* for GET and HEAD */
 };
 
 struct http_handler_ops {

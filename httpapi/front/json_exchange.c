@@ -20,6 +20,7 @@
 #include "src/base/buf.h"
 #include "src/base/clock.h"
 #include "src/base/mem.h"
+#include "src/config/call_options.h"
 #include "src/config/config.h"
 #include "src/grpc/grpc_call.h"
 #include "src/grpc/metadata.h"
@@ -236,12 +237,12 @@ static void json_exchange_fail(struct json_exchange *self, const struct error *e
 
 static void json_exchange_reply_ok(struct json_exchange *self, const struct grpc_status *status)
 {
-	const struct config *config = self->base.front->params.config;
+	const struct call_options *options = self->rule->options;
 	struct http_request *request = self->request;
 	struct h2_header headers[1 + 2 * JSON_RESPONSE_HEADERS_MAX];
 	size_t count = 1 + json_exchange_headers(self, status, headers + 1);
 
-	bool is_nothing = config->http_empty_no_content && !self->rule->response_field &&
+	bool is_nothing = options->empty_no_content && !self->rule->response_field &&
 			  self->rule->method->output->known == KNOWN_EMPTY;
 
 	headers[0] = (struct h2_header){SPAN_LIT("content-type"), self->reply_type};
@@ -252,7 +253,7 @@ static void json_exchange_reply_ok(struct json_exchange *self, const struct grpc
 				     .headers = is_nothing ? headers + 1 : headers,
 				     .header_count = is_nothing ? count - 1 : count,
 				     .body = is_nothing ? SPAN_EMPTY : buf_span(&self->reply),
-				     .is_reply = true,
+				     .has_validator = options->etag,
 			     });
 }
 
@@ -318,7 +319,8 @@ static enum status json_exchange_send(struct exchange *exchange, struct span mes
 {
 	struct json_exchange *self = json_exchange_of(exchange);
 	struct error *err = &self->reply_error;
-	struct transcode_options options = self->base.front->transcode;
+	struct transcode_options options =
+		transcode_options_of(&self->base.front->transcode, self->rule->options);
 	struct transcode_printer printer = {self->routes->api->schema, &options};
 	struct transcode_reply reply;
 
@@ -455,8 +457,7 @@ static enum status json_exchange_read_head(struct json_exchange *self, const str
 
 	if (status)
 		return status;
-	if (wait_ns == DEADLINE_NEVER)
-		wait_ns = front->params.config->http_request_timeout_ms * NS_PER_MS;
+	wait_ns = json_metadata_wait(self->rule->options, wait_ns);
 	self->exchange.deadline_ns = clock_deadline(loop_now_ns(front->loop), wait_ns);
 	timer_start(&self->deadline, self->exchange.deadline_ns);
 	status = json_metadata_read(head, &self->arena, &self->metadata, err);

@@ -5,6 +5,7 @@
 #include "src/base/clock.h"
 #include "src/base/error.h"
 #include "src/base/text.h"
+#include "src/config/call_options.h"
 #include "src/grpc/grpc_codec.h"
 #include "src/grpc/metadata.h"
 
@@ -179,4 +180,14 @@ enum status json_metadata_timeout(const struct http_head *head, uint64_t *ret_ns
 		return error_set(err, ST_INVALID_ARGUMENT, "malformed X-Server-Timeout header");
 	*ret_ns = grpc_ns < server_ns ? grpc_ns : server_ns;
 	return ST_OK;
+}
+
+uint64_t json_metadata_wait(const struct call_options *options, uint64_t asked_ns)
+{
+	uint64_t wait_ns = asked_ns;
+	uint64_t bound_ns = options->max_timeout_ms * NS_PER_MS;
+
+	if (wait_ns == DEADLINE_NEVER && options->timeout_ms)
+		wait_ns = options->timeout_ms * NS_PER_MS;
+	return bound_ns && bound_ns < wait_ns ? bound_ns : wait_ns;
 }

@@ -22,4 +22,9 @@ MUST_CHECK enum status json_metadata_read(const struct http_head *head, struct a
 MUST_CHECK enum status json_metadata_timeout(const struct http_head *head, uint64_t *ret_ns,
 					     struct error *err);
 
+/* How long a call may take whose client asks for asked_ns (DEADLINE_NEVER: for nothing): that, or
+ * the default of its method, within the bound of its method. */
+struct call_options;
+uint64_t json_metadata_wait(const struct call_options *options, uint64_t asked_ns);
+
 #endif

@@ -16,6 +16,7 @@
 #include "httpapi/route_table.h"
 #include "src/base/clock.h"
 #include "src/base/mem.h"
+#include "src/config/call_options.h"
 #include "src/config/config.h"
 #include "src/grpc/grpc_call.h"
 #include "src/userfn/api.h"
@@ -179,14 +180,12 @@ static enum status json_stream_read_head(struct json_stream *self, const struct 
 					 struct error *err)
 {
 	struct front *front = self->base.front;
-	uint64_t default_ms = front->params.config->http_stream_timeout_ms;
 	uint64_t wait_ns;
 	enum status status = json_metadata_timeout(head, &wait_ns, err);
 
 	if (status)
 		return status;
-	if (wait_ns == DEADLINE_NEVER && default_ms)
-		wait_ns = default_ms * NS_PER_MS;
+	wait_ns = json_metadata_wait(self->rule->options, wait_ns);
 	self->exchange.deadline_ns = clock_deadline(loop_now_ns(front->loop), wait_ns);
 	timer_start(&self->deadline, self->exchange.deadline_ns);
 	status = json_metadata_read(head, &self->arena, &self->metadata, err);
@@ -221,8 +220,9 @@ static const char *json_stream_negotiate(struct json_stream *self, const struct 
 {
 	const struct config *config = self->base.front->params.config;
 	struct accept accept = {0};
-	enum framing preferred =
-		config->http_stream_default == CONFIG_STREAM_NDJSON ? FRAMING_LINES : FRAMING_ARRAY;
+	enum framing preferred = self->rule->options->stream_default == CONFIG_STREAM_NDJSON
+					 ? FRAMING_LINES
+					 : FRAMING_ARRAY;
 
 	if (!self->rule->method->server_streaming)
 		return wishes_refusal(config, &head->headers, self->rule);

@@ -211,7 +211,8 @@ void json_stream_on_heartbeat(void *data)
 static enum status json_stream_print(struct json_stream *self, struct span message,
 				     struct error *err)
 {
-	struct transcode_options options = self->base.front->transcode;
+	struct transcode_options options =
+		transcode_options_of(&self->base.front->transcode, self->rule->options);
 	struct transcode_printer printer = {self->routes->api->schema, &options};
 	bool is_framed = self->content_type != NULL;
 	struct transcode_reply reply;

@@ -243,7 +243,7 @@ static void manners_read_head(struct manners *self, const struct http_head *head
 		self->origin = mem_strndup(origin.data, origin.len);
 	self->is_safe =
 		span_eq(head->method, SPAN_LIT("GET")) || span_eq(head->method, SPAN_LIT("HEAD"));
-	if (config->http_etag && known.len && self->is_safe)
+	if (known.len && self->is_safe)
 		self->if_none_match = mem_strndup(known.data, known.len);
 }
 

@@ -135,8 +135,7 @@ static void validate(const struct manners *self, const struct http_response *res
 	struct h2_header *tag = find(reply, "etag");
 	char other[ETAG_BYTES] = "";
 
-	if (!self->front->params.config->http_etag || !response->is_reply || !self->is_safe ||
-	    response->status != 200)
+	if (!response->has_validator || !self->is_safe || response->status != 200)
 		return;
 	if (tag) {
 		weaken(reply, tag);

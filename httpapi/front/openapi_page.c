@@ -19,8 +19,6 @@ static enum status openapi_page_make(const struct front *front, struct routes *r
 		.options = &front->transcode,
 		.title = routes->api->function_name,
 		.version = routes->api->function_version,
-		.is_ndjson_first =
-			front->params.config->http_stream_default == CONFIG_STREAM_NDJSON,
 	};
 	enum status status;
 

@@ -1,6 +1,7 @@
 #include "httpapi/front/routes.h"
 
 #include "httpapi/front/builtin.h"
+#include "httpapi/option_selection.h"
 #include "httpapi/route_table.h"
 #include "src/base/error.h"
 #include "src/base/log.h"
@@ -33,10 +34,13 @@ static enum status routes_build(struct routes *routes, const struct routes_param
 				bool find_overlaps, struct route_report *report, struct error *err)
 {
 	const struct api *api = routes->api;
+	const struct call_options options[] = {option_selection_default(from->config, false),
+					       option_selection_default(from->config, true)};
 	struct span reserved[BUILTIN_PATHS_MAX];
 	struct route_table_params params = {
 		.rules = from->rules,
 		.schema = api->schema,
+		.options = options,
 		.prefix = span_from_str(from->config->http_path_prefix),
 		.ignore_trailing_slash = from->config->http_ignore_trailing_slash,
 		.reserved = reserved,

@@ -5,6 +5,7 @@
 #include "httpapi/partial.h"
 #include "src/base/buf.h"
 #include "src/base/text.h"
+#include "src/config/call_options.h"
 #include "src/config/config.h"
 #include "src/h2/h2.h"
 
@@ -56,7 +57,7 @@ static enum status take(const struct config *config, const struct http_rule *rul
 			struct error *err)
 {
 	struct partial_params params = {
-		.rule = rule, .has_proto_names = config->http_json_preserve_proto_field_names};
+		.rule = rule, .has_proto_names = rule->options->preserve_proto_field_names};
 	struct span rest = *sorted->query;
 	enum status status = ST_OK;
 

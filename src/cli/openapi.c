@@ -66,7 +66,6 @@ int command_openapi(int argc, char **argv)
 		code = openapi_refuse(&offline, code, &err);
 	} else {
 		params.options = &offline.transcode;
-		params.is_ndjson_first = offline.config.http_stream_default == CONFIG_STREAM_NDJSON;
 		params.schema = offline.schema;
 		params.table = offline.table;
 		params.title = span_from_str(title);

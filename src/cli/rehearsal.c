@@ -10,6 +10,7 @@
 #include "src/base/error.h"
 #include "src/base/mem.h"
 #include "src/cli/offline.h"
+#include "src/config/call_options.h"
 #include "src/router/exchange.h"
 #include "src/runtime/loop.h"
 
@@ -143,7 +144,7 @@ static void rehearsal_on_message(struct exchange *exchange, void *data, struct s
 {
 	struct rehearsal *self = data;
 	const struct http_rule *rule = &self->result.match.route->rule;
-	const struct transcode_options *from = &self->offline->transcode;
+	const struct call_options *from = rule->options;
 	const struct json_print_options options = {
 		.schema = self->offline->schema,
 		.always_print_primitive_fields = from->always_print_primitive_fields,

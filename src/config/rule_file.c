@@ -51,6 +51,16 @@ static bool rule_is_null(const yaml_node_t *node)
 	return text.len == 0 || span_eq_str(text, "~") || span_eq_str(text, "null");
 }
 
+static bool rule_set_origin(struct rule_reader *reader, const yaml_node_t *node, struct span *out)
+{
+	char origin[512];
+	int len = snprintf(origin, sizeof(origin), "%.480s:%zu", reader->name,
+			   node->start_mark.line + 1);
+
+	*out = span_make(arena_strndup(&reader->file->arena_, origin, (size_t)len), (size_t)len);
+	return out->data != NULL;
+}
+
 /* ---- pairs of a mapping -------------------------------------------------------------------- */
 
 typedef enum status (*rule_pair_fn)(struct rule_reader *reader, void *data, const yaml_node_t *key,
@@ -202,16 +212,11 @@ static enum status rule_read_binding(struct rule_reader *reader, const yaml_node
 				     unsigned depth, struct rule_binding *binding)
 {
 	struct rule_level level = {binding, depth};
-	char origin[512];
-	int len;
 
 	if (node->type != YAML_MAPPING_NODE)
 		return rule_refuse(reader, node, "a rule is a mapping");
-	len = snprintf(origin, sizeof(origin), "%.480s:%zu", reader->name,
-		       node->start_mark.line + 1);
-	binding->origin =
-		span_make(arena_strndup(&reader->file->arena_, origin, (size_t)len), (size_t)len);
-	if (!binding->origin.data || ++reader->count > RULE_FILE_RULES_MAX)
+	if (!rule_set_origin(reader, node, &binding->origin) ||
+	    ++reader->count > RULE_FILE_RULES_MAX)
 		return rule_no_memory(reader);
 	return rule_each_pair(reader, node, rule_on_key, &level);
 }
@@ -248,6 +253,91 @@ static enum status rule_read_list(struct rule_reader *reader, const yaml_node_t 
 	return status;
 }
 
+/* ---- options ------------------------------------------------------------------------------- */
+
+struct option_level {
+	struct rule_options *options;
+	struct span section;
+};
+
+static enum status rule_on_option(struct rule_reader *reader, void *data, const yaml_node_t *key,
+				  const yaml_node_t *value)
+{
+	struct option_level *level = data;
+	struct rule_options *options = level->options;
+	struct span name = rule_text(key);
+	const char *fault;
+
+	if (!level->section.len && span_eq_str(name, "selector"))
+		return rule_set_text(reader, value, &options->selector);
+	if (!level->section.len && span_eq_str(name, "json")) {
+		struct option_level below = {options, name};
+
+		return value->type == YAML_MAPPING_NODE
+			       ? rule_each_pair(reader, value, rule_on_option, &below)
+			       : rule_refuse(reader, value, "json is a mapping of options");
+	}
+	fault = call_options_set(&options->options, &options->set, level->section, name,
+				 value->type == YAML_SCALAR_NODE ? rule_text(value) : SPAN_EMPTY);
+	if (!fault)
+		return ST_OK;
+	return fault[0] ? rule_refuse(reader, value, fault) : rule_unknown_key(reader, key);
+}
+
+/* A name, or what names begin with: "*" is the last step if it is one at all. */
+static bool rule_is_selector(struct span selector)
+{
+	size_t star = span_find(selector, '*');
+
+	return selector.len &&
+	       (star == selector.len || star == 0 || selector.data[star - 1] == '.') &&
+	       star + 1 >= selector.len;
+}
+
+static enum status rule_read_option(struct rule_reader *reader, const yaml_node_t *node,
+				    struct rule_options *options)
+{
+	struct option_level level = {options, SPAN_EMPTY};
+	enum status status;
+
+	if (node->type != YAML_MAPPING_NODE)
+		return rule_refuse(reader, node, "options are a mapping");
+	if (!rule_set_origin(reader, node, &options->origin))
+		return rule_no_memory(reader);
+	status = rule_each_pair(reader, node, rule_on_option, &level);
+	if (!status && !rule_is_selector(options->selector))
+		return rule_refuse(reader, node,
+				   "options need a selector: pkg.Service.Method, pkg.Service.* or "
+				   "*");
+	return status;
+}
+
+static enum status rule_read_options(struct rule_reader *reader, const yaml_node_t *list)
+{
+	const yaml_node_item_t *item;
+	struct rule_options *options;
+	enum status status = ST_OK;
+	size_t count;
+
+	if (rule_is_null(list))
+		return ST_OK;
+	if (list->type != YAML_SEQUENCE_NODE)
+		return rule_refuse(reader, list, "a list of options is expected here");
+	item = list->data.sequence.items.start;
+	count = (size_t)(list->data.sequence.items.top - item);
+	if (count > RULE_FILE_OPTIONS_MAX)
+		return rule_refuse(reader, list, "too many options");
+	options = arena_new_array(&reader->file->arena_, struct rule_options, count + 1);
+	if (!options)
+		return rule_no_memory(reader);
+	for (size_t i = 0; status == ST_OK && i < count; i++)
+		status = rule_read_option(
+			reader, yaml_document_get_node(&reader->document, item[i]), &options[i]);
+	reader->file->options = options;
+	reader->file->option_count = count;
+	return status;
+}
+
 /* ---- the document -------------------------------------------------------------------------- */
 
 static enum status rule_on_http(struct rule_reader *reader, void *data, const yaml_node_t *key,
@@ -256,6 +346,8 @@ static enum status rule_on_http(struct rule_reader *reader, void *data, const ya
 	(void)data;
 	if (span_eq_str(rule_text(key), "rules"))
 		return rule_read_list(reader, value, 0, &reader->file->rules, &reader->file->count);
+	if (span_eq_str(rule_text(key), "options"))
+		return rule_read_options(reader, value);
 	return rule_unknown_key(reader, key);
 }
 

@@ -7,6 +7,7 @@
 #include "src/base/arena.h"
 #include "src/base/span.h"
 #include "src/base/status.h"
+#include "src/config/call_options.h"
 
 /* A file of HTTP rules, as a service configuration has them:
  *
@@ -17,6 +18,10 @@
  *       additional_bindings:
  *       - post: /v1/{name}:read
  *         body: "*"
+ *     options:
+ *     - selector: pkg.Service.*
+ *       timeout: 5s
+ *       json: {add_whitespace: true}
  *
  * Only its form is checked here; what the rules mean is checked against the function's types. Other
  * sections of a service configuration are skipped. Spec: google/api/http.proto, HttpRule; google/
@@ -26,6 +31,8 @@ struct error;
 /* Written by people, or by a generator for one service. */
 #define RULE_FILE_BYTES_MAX ((size_t)4 * 1024 * 1024)
 #define RULE_FILE_RULES_MAX 65536
+/* Each is compared with every method. */
+#define RULE_FILE_OPTIONS_MAX 4096
 
 struct rule_binding {
 	struct span selector;
@@ -41,10 +48,19 @@ struct rule_binding {
 	size_t additional_count;
 };
 
+struct rule_options {
+	struct span selector; /* a method, "pkg.Service.*", or "*" */
+	struct span origin;   /* as of rule_binding */
+	uint32_t set;	      /* bits 1 << CALL_OPTION_* */
+	struct call_options options;
+};
+
 /* Zeroed: no rules. Read only; everything in it is borrowed until rule_file_fini. */
 struct rule_file {
 	const struct rule_binding *rules; /* in the order of the file */
 	size_t count;
+	const struct rule_options *options; /* in the order of the file */
+	size_t option_count;
 	struct arena arena_;
 };
 

@@ -1,7 +1,8 @@
 // Options of paths, requests and replies, for the whole gateway and for single methods, over both versions of HTTP.
 import assert from 'node:assert/strict';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { after, before, describe, it } from 'node:test';
-import { World, builddir, curl, path } from './harness.mjs';
+import { World, builddir, curl, fs, path } from './harness.mjs';
 
 const versions = ['--http1.1', '--http2-prior-knowledge'];
 const json = ['-H', 'Content-Type: application/json'];
@@ -80,5 +81,70 @@ describe('paths and requests otherwise', () => {
       assert.equal(code, 1);
       assert.match(program.lines.join('\n'), /http\.path_prefix: .*literal segments/);
     }
+  });
+});
+
+const set = path.join(builddir, 'tests/fakes/gen/test.desc');
+const headgate = path.join(builddir, 'headgate');
+
+describe('options of services and methods', () => {
+  const world = new World();
+  let g;
+  let file;
+  before(async () => {
+    file = path.join(world.dir, 'rules.yaml');
+    fs.writeFileSync(file, `http:
+  options:
+  - selector: headgate.test.Transcoding.*
+    etag: true
+    json: {always_print_primitive_fields: false}
+  - selector: headgate.test.Transcoding.Remove
+    empty_no_content: true
+  - selector: headgate.test.Transcoding.Anything
+    etag: false
+    json: {always_print_primitive_fields: true, add_whitespace: true, preserve_proto_field_names: true, int64_as_number: true}
+  - selector: headgate.test.Actions.Expand
+    stream_default: ndjson
+  - selector: headgate.test.Actions.Unary
+    timeout: 200ms
+  - selector: headgate.test.Actions.Collect
+    max_timeout: 200ms
+`);
+    g = await world.gateway({ functionPort: (await world.testFunction()).port, args: [`--http.rules_file=${file}`] });
+  });
+  after(() => world.end());
+
+  rows(() => g, [
+    ['of a service: print', ['URL/shapes/a'], (a) => assert.deepEqual(JSON.parse(a.body), { id: 'a' })],
+    ['of a service: etag', ['-H', 'If-None-Match: *', 'URL/shapes/a'], is(304)],
+    ['of a method: etag', ['URL/shapes/a/anything'], (a) => assert.equal(a.headers.etag, undefined)],
+    ['of a method: print', ['URL/shapes/a/anything'], (a) => {
+      assert.match(a.body, /\n/);
+      assert.equal(JSON.parse(a.body).int64_value, 0);
+    }],
+    ['of a method: 204', ['-X', 'DELETE', 'URL/shapes/a'], is(204)],
+    ['of a method: lines', ['URL/actions/expand?replies=2'], (a) => assert.equal(a.headers['content-type'], 'application/x-ndjson')],
+    ['the document says so', ['URL/openapi.json'], (a) =>
+      assert.equal(Object.keys(JSON.parse(a.body).paths['/actions/expand'].get.responses['200'].content)[0], 'application/x-ndjson')],
+    ['of a method: timeout', ['URL/actions/unary?misbehave=HANG_CALL'], is(504)],
+    ['of a method: bound', [...json, '-H', 'X-Server-Timeout: 15', '-d', '[{"misbehave":"HANG_CALL"}]', 'URL/actions/collect'], is(504)],
+    ['others as ever', ['URL/actions/counters'], (a) => assert.equal(typeof JSON.parse(a.body).calls, 'string')],
+  ]);
+
+  it('check prints under the same options', () => {
+    const requests = path.join(world.dir, 'requests.jsonl');
+    fs.writeFileSync(requests, ['/shapes/a', '/shapes/a/anything'].map((where) => JSON.stringify({ method: 'GET', path: where })).join('\n'));
+    const [first, second] = execFileSync(headgate, ['check', '--descriptor-set', set, '--rules', file, '--requests', requests], { encoding: 'utf8' })
+      .trim().split('\n').map((line) => JSON.parse(line).message);
+    assert.deepEqual(first, { id: 'a' });
+    assert.equal(second.int64_value, 0);
+  });
+
+  it('a selector of nothing is refused with its line', () => {
+    const other = path.join(world.dir, 'other.yaml');
+    fs.writeFileSync(other, 'http:\n  options:\n  - selector: headgate.test.Nothing.*\n    etag: true\n');
+    const { status, stdout, stderr } = spawnSync(headgate, ['check', '--descriptor-set', set, '--rules', other], { encoding: 'utf8' });
+    assert.equal(status, 1);
+    assert.match(stdout + stderr, /other\.yaml:3: .*headgate\.test\.Nothing\.\*.* names no method/);
   });
 });

@@ -66,6 +66,52 @@ static void rules_are_read_as_written(void **state)
 	}
 }
 
+static void print_options(const struct rule_options *one, struct buf *out)
+{
+	(void)buf_printf(out, "%.*s", SPAN_FMT(one->selector));
+#define CO(field, kind, section, key)                                                              \
+	if (one->set & 1U << CALL_OPTION_##field)                                                  \
+		(void)buf_printf(out, " " section key "=%llu",                                     \
+				 (unsigned long long)one->options.field);
+#include "src/config/call_options.def"
+#undef CO
+	(void)buf_printf(out, " @%.*s\n", SPAN_FMT(one->origin));
+}
+
+static void options_are_read_as_written(void **state)
+{
+	static const struct {
+		const char *text;
+		const char *want;
+	} rows[] = {
+		{"http:\n  options:\n  - selector: a.B.C\n    timeout: 5s\n    max_timeout: 1m\n"
+		 "  - selector: 'a.*'\n    etag: true\n",
+		 "a.B.C timeout=5000 max_timeout=60000 @f.yaml:3\na.* etag=1 @f.yaml:6\n"},
+		{"http: {options: [{selector: '*', stream_default: ndjson, empty_no_content: "
+		 "false, json: {add_whitespace: true, int64_as_number: false}}]}",
+		 "* stream_default=1 empty_no_content=0 jsonadd_whitespace=1 "
+		 "jsonint64_as_number=0 @f.yaml:1\n"},
+		{"http: {options: [{selector: a}]}", "a @f.yaml:1\n"},
+		{"http:\n  options:\n", ""},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		struct rule_file file;
+		struct error err = {0};
+		struct buf got;
+
+		buf_init(&got, 4096);
+		if (rule_file_read(&file, "f.yaml", span_from_str(rows[i].text), &err))
+			fail_msg("%s: %s", rows[i].text, err.message);
+		for (size_t k = 0; k < file.option_count; k++)
+			print_options(&file.options[k], &got);
+		UNIT_ROW_SPAN(rows[i].text, buf_span(&got), rows[i].want);
+		buf_fini(&got);
+		rule_file_fini(&file);
+	}
+}
+
 static void mistakes_are_named_with_their_line(void **state)
 {
 	static const struct {
@@ -77,6 +123,26 @@ static void mistakes_are_named_with_their_line(void **state)
 		{"htpp: {}\n", "f.yaml:1: there is no section http"},
 		{"http: 3\n", "f.yaml:1: http is a mapping with rules"},
 		{"http:\n  rulez: []\n", "f.yaml:2: rulez: unknown key"},
+		{"http: {options: x}", "f.yaml:1: a list of options is expected here"},
+		{"http: {options: [x]}", "f.yaml:1: options are a mapping"},
+		{"http:\n  options:\n  - etag: true\n",
+		 "f.yaml:3: options need a selector: pkg.Service.Method, pkg.Service.* or *"},
+		{"http: {options: [{selector: 'a.B*'}]}",
+		 "f.yaml:1: options need a selector: pkg.Service.Method, pkg.Service.* or *"},
+		{"http: {options: [{selector: 'a.*.c'}]}",
+		 "f.yaml:1: options need a selector: pkg.Service.Method, pkg.Service.* or *"},
+		{"http:\n  options:\n  - selector: a\n    etags: true\n",
+		 "f.yaml:4: etags: unknown key"},
+		{"http:\n  options:\n  - selector: a\n    json:\n      etag: true\n",
+		 "f.yaml:5: etag: unknown key"},
+		{"http: {options: [{selector: a, json: true}]}",
+		 "f.yaml:1: json is a mapping of options"},
+		{"http: {options: [{selector: a, etag: yes}]}",
+		 "f.yaml:1: true or false is expected here"},
+		{"http: {options: [{selector: a, timeout: 5}]}",
+		 "f.yaml:1: a duration up to 720h is expected here, for instance 500ms, 30s or 5m"},
+		{"http: {options: [{selector: a, stream_default: sse}]}",
+		 "f.yaml:1: array or ndjson is expected here"},
 		{"http:\n  rules: x\n", "f.yaml:2: a list of rules is expected here"},
 		{"http:\n  rules:\n  - x\n", "f.yaml:3: a rule is a mapping"},
 		{"http:\n  rules:\n  - get: /a\n", "f.yaml:3: a rule without selector"},
@@ -138,6 +204,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(rules_are_read_as_written),
+		cmocka_unit_test(options_are_read_as_written),
 		cmocka_unit_test(mistakes_are_named_with_their_line),
 		cmocka_unit_test(a_file_is_loaded),
 	};

@@ -5,6 +5,7 @@
 
 #include "httpapi/front/http_request.h"
 #include "src/base/clock.h"
+#include "src/config/call_options.h"
 #include "src/grpc/metadata.h"
 #include "tests/unit/unit.h"
 
@@ -167,12 +168,42 @@ static void timeouts_are_read(void **state)
 	}
 }
 
+static void waits_have_a_default_and_a_bound(void **state)
+{
+	static const struct {
+		const char *name;
+		uint64_t timeout_ms;
+		uint64_t max_timeout_ms;
+		uint64_t asked_ns;
+		uint64_t wait_ns;
+	} rows[] = {
+		{"nothing at all", 0, 0, DEADLINE_NEVER, DEADLINE_NEVER},
+		{"the default", 5, 0, DEADLINE_NEVER, 5 * NS_PER_MS},
+		{"the client's", 5, 0, 9, 9},
+		{"longer than the default", 5, 0, 7 * NS_PER_MS, 7 * NS_PER_MS},
+		{"bounded", 5, 6, 7 * NS_PER_MS, 6 * NS_PER_MS},
+		{"under the bound", 5, 6, 1, 1},
+		{"the bound of the default", 5, 3, DEADLINE_NEVER, 3 * NS_PER_MS},
+		{"the bound alone", 0, 3, DEADLINE_NEVER, 3 * NS_PER_MS},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		const struct call_options options = {.timeout_ms = rows[i].timeout_ms,
+						     .max_timeout_ms = rows[i].max_timeout_ms};
+
+		UNIT_ROW(rows[i].name,
+			 json_metadata_wait(&options, rows[i].asked_ns) == rows[i].wait_ns);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(headers_become_metadata),
 		cmocka_unit_test(peers_are_printed_without_port),
 		cmocka_unit_test(timeouts_are_read),
+		cmocka_unit_test(waits_have_a_default_and_a_bound),
 	};
 
 	return cmocka_run_group_tests_name("front/json_metadata", tests, NULL, NULL);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "src/config/call_options.h"
 #include "src/config/rule_file.h"
 #include "tests/unit/httpapi/types.h"
 #include "tests/unit/unit.h"
@@ -328,6 +329,70 @@ static void paths_get_the_prefix(void **state)
 	schema_unref(schema);
 }
 
+/* The defaults: 1 s, for streams 2 s. */
+static void options_are_worked_out_per_method(void **state)
+{
+	static const struct {
+		const char *options;
+		const char *method;
+		uint64_t timeout_ms;
+		bool has_etag;
+	} rows[] = {
+		{"", "Get", 1000, false},
+		{"{selector: " THINGS ".Get, timeout: 3s}", "Get", 3000, false},
+		{"{selector: " THINGS ".Get, timeout: 3s}", "Ping", 1000, false},
+		{"{selector: " THINGS ".*, timeout: 3s}", "Ping", 3000, false},
+		{"{selector: '*', etag: true}", "Ping", 1000, true},
+		/* the longer selector counts, wherever it stands */
+		{"{selector: " THINGS
+		 ".Get, timeout: 3s}, {selector: '*', timeout: 4s, etag: true}",
+		 "Get", 3000, true},
+		{"{selector: " THINGS ".*, timeout: 3s}, {selector: 'hg.*', timeout: 4s}", "Get",
+		 3000, false},
+		/* of equal ones the later */
+		{"{selector: '*', timeout: 3s, etag: true}, {selector: '*', timeout: 4s}", "Get",
+		 4000, true},
+		{"{selector: '*', etag: true}, {selector: " THINGS ".Get, etag: false}", "Get",
+		 1000, false},
+	};
+	static const struct call_options defaults[] = {{.timeout_ms = 1000}, {.timeout_ms = 2000}};
+	struct schema *schema = types_schema();
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		struct rule_file file;
+		struct route_table_params settings = {
+			.rules = &file, .schema = schema, .options = defaults};
+		struct route_report report;
+		struct error err = {0};
+		struct route_table *table;
+		struct buf text;
+		size_t seen = 0;
+
+		buf_init(&text, 4096);
+		(void)buf_printf(&text, "http: {options: [%s]}", rows[i].options);
+		assert_int_equal(rule_file_read(&file, "f.yaml", buf_span(&text), &err), ST_OK);
+		route_report_init(&report);
+		table = types_table(schema, THINGS, &settings, &report, &err);
+		UNIT_ROW(rows[i].options, table);
+		for (size_t k = 0; k < route_table_count(table); k++) {
+			const struct http_rule *rule = &route_table_route(table, k)->rule;
+
+			if (!span_eq_str(rule->method->name, rows[i].method))
+				continue;
+			seen++;
+			UNIT_ROW(rows[i].options, rule->options->timeout_ms == rows[i].timeout_ms);
+			UNIT_ROW(rows[i].options, rule->options->etag == rows[i].has_etag);
+		}
+		UNIT_ROW(rows[i].options, seen > 0);
+		route_table_free(table);
+		route_report_fini(&report);
+		rule_file_fini(&file);
+		buf_fini(&text);
+	}
+	schema_unref(schema);
+}
+
 static void prefixes_are_literals(void **state)
 {
 	static const struct {
@@ -397,6 +462,7 @@ int main(void)
 		cmocka_unit_test(rules_of_a_file_replace_those_of_the_method),
 		cmocka_unit_test(requests_reach_their_method),
 		cmocka_unit_test(paths_get_the_prefix),
+		cmocka_unit_test(options_are_worked_out_per_method),
 		cmocka_unit_test(prefixes_are_literals),
 		cmocka_unit_test(targets_are_split),
 	};
