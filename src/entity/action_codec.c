@@ -77,7 +77,10 @@ void action_response_parse(struct span message, struct entity_out *ret_out)
 	struct wire_reader reader;
 	struct wire_field field;
 	struct wire_field last = {0};
-	struct entity_out out = {.kind = ENTITY_OUT_REPLY, .action = ENTITY_NONE};
+	struct entity_out out = {.kind = ENTITY_OUT_REPLY,
+				 .action = ENTITY_NONE,
+				 .reply_ = message,
+				 .effect_field_ = 4};
 
 	wire_reader_init(&reader, message);
 	while (wire_next(&reader, &field)) {

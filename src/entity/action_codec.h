@@ -30,7 +30,7 @@ struct action_command {
 bool action_put_command(struct buf *head, const struct action_command *command);
 
 /* Reads one ActionResponse: kind is REPLY, or GARBAGE when it is malformed. An empty response is
- * ENTITY_NONE, with its effects counted. entity_out_effects does not read it. */
+ * ENTITY_NONE. */
 void action_response_parse(struct span message, struct entity_out *ret_out);
 
 #endif

@@ -219,6 +219,7 @@ static bool read_reply(struct span bytes, struct entity_out *out)
 	struct journal_any event;
 
 	out->reply_ = bytes;
+	out->effect_field_ = 3;
 	wire_reader_init(&reader, bytes);
 	while (wire_next(&reader, &field)) {
 		if (field.number == 1 && field.type == WIRE_VARINT)
@@ -285,8 +286,33 @@ size_t entity_out_effects(const struct entity_out *out, struct span *effects, si
 
 	wire_reader_init(&reader, out->reply_);
 	while (count < max && wire_next(&reader, &field)) {
-		if (field.number == 3 && field.type == WIRE_BYTES)
+		if (field.number == out->effect_field_ && field.type == WIRE_BYTES)
 			effects[count++] = field.bytes;
 	}
 	return count;
+}
+
+bool entity_effect_parse(struct span bytes, struct entity_effect *ret_effect)
+{
+	struct entity_effect effect = {0};
+	struct wire_reader reader;
+	struct wire_field field;
+
+	wire_reader_init(&reader, bytes);
+	while (wire_next(&reader, &field)) {
+		if (field.number == 4 && field.type == WIRE_VARINT)
+			effect.is_synchronous = field.integer != 0;
+		if (field.type != WIRE_BYTES)
+			continue;
+		if (field.number == 1)
+			effect.service_name = field.bytes;
+		else if (field.number == 2)
+			effect.command_name = field.bytes;
+		else if (field.number == 3 && !read_any(field.bytes, &effect.payload))
+			return false;
+		else if (field.number == 5)
+			effect.metadata = field.bytes;
+	}
+	*ret_effect = effect;
+	return !reader.is_bad;
 }

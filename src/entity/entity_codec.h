@@ -64,7 +64,8 @@ struct entity_out {
 	size_t effect_count;
 	bool has_snapshot;
 	struct journal_any snapshot;
-	struct span reply_; /* content of EventSourcedReply */
+	struct span reply_; /* the message whose fields events and effects are */
+	uint32_t effect_field_;
 };
 
 /* Reads a whole message. A field that may stand once counts as its last occurrence; parts of one
@@ -74,5 +75,17 @@ void entity_out_parse(struct span message, struct entity_out *ret_out);
 /* The events and side effects of a reply that was parsed; as many as there is room for. */
 size_t entity_out_events(const struct entity_out *out, struct journal_any *events, size_t max);
 size_t entity_out_effects(const struct entity_out *out, struct span *effects, size_t max);
+
+/* One cloudstate.SideEffect. Spans are borrowed from it. */
+struct entity_effect {
+	struct span service_name;
+	struct span command_name;
+	struct journal_any payload;
+	struct span metadata;
+	bool is_synchronous;
+};
+
+/* False: malformed. */
+bool entity_effect_parse(struct span bytes, struct entity_effect *ret_effect);
 
 #endif

@@ -76,9 +76,12 @@ struct entity_ticket *entity_table_submit(struct entity_table *table,
 					  const struct entity_command *command,
 					  entity_reply_fn on_reply, void *data);
 
-/* The caller has gone: no reply any more; a command already sent goes on, its events are kept
- * (R-20); one still waiting is dropped. */
-void entity_table_abandon(struct entity_ticket *ticket);
+/* The caller has gone. True: the command was still waiting and is dropped; the ticket is gone. False: it is with the function already and goes on, its events are kept (R-20),
+ * and on_reply comes all the same, for what it asks for has to follow. */
+bool entity_table_abandon(struct entity_ticket *ticket);
+
+/* No callback any more, whatever becomes of the command. */
+void entity_table_forget(struct entity_ticket *ticket);
 
 size_t entity_table_active(const struct entity_table *table);
 size_t entity_table_queued(const struct entity_table *table);

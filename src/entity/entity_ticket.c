@@ -193,17 +193,23 @@ void entity_table_deliver(struct entity_table *table)
 	}
 }
 
-void entity_table_abandon(struct entity_ticket *ticket)
+bool entity_table_abandon(struct entity_ticket *ticket)
 {
 	struct entity *entity = ticket->entity;
 	struct entity_event event = {.type = ENTITY_EV_UNQUEUED};
 
-	ticket->on_reply = NULL;
 	if (ticket->state != ENTITY_TICKET_QUEUED)
-		return; /* it goes on, and its reply is dropped */
+		return false;
 	event.is_head = entity->queue.next == &ticket->node;
 	leave_queue(ticket);
 	ticket->entity = NULL;
 	entity_ticket_free(ticket);
 	entity_run(entity, &event);
+	return true;
+}
+
+void entity_table_forget(struct entity_ticket *ticket)
+{
+	if (!entity_table_abandon(ticket))
+		ticket->on_reply = NULL;
 }

@@ -4,6 +4,7 @@
  *             a stream:     READING <--> HELD (the function does not read) --half-close--> ENDED
  *   reply     IDLE --call started--> READING <--> HELD (the client does not read)
  *                                    READING --the one answer--> ANSWERED
+ *                                    READING <--> FOLLOWING (effects, a forward)
  *
  * A call with one request starts when the client has ended its half, so that a call with two
  * messages has no effect; a stream of requests starts at once with the message that names it. The
@@ -23,6 +24,7 @@
 #include "src/entity/action_codec.h"
 #include "src/grpc/grpc_call.h"
 #include "src/router/exchange.h"
+#include "src/router/followup.h"
 #include "src/router/reply.h"
 #include "src/router/router_metrics.h"
 #include "src/runtime/loop.h"
@@ -54,6 +56,7 @@ enum action_reply {
 	ACTION_REPLY_IDLE,
 	ACTION_REPLY_READING,
 	ACTION_REPLY_HELD,
+	ACTION_REPLY_FOLLOWING,
 	ACTION_REPLY_ANSWERED,
 	ACTION_REPLIES_
 };
@@ -65,7 +68,9 @@ struct action_call {
 	struct grpc_client_call *client; /* NULL: not started, or over */
 	struct router_method *method;
 	struct loop_task refuse;
-	struct buf kept; /* the one request, later text and details of a failure */
+	struct buf kept;	   /* the one request, later text and details of a failure */
+	struct buf response;	   /* FOLLOWING: what is to be passed on afterwards */
+	struct followup *followup; /* FOLLOWING */
 	uint64_t start_ns;
 	enum action_request request;
 	enum action_reply reply;
@@ -75,17 +80,19 @@ struct action_call {
 	struct span details;
 	bool has_sent; /* a reply: headers are on their way */
 	bool has_told_type;
-	bool has_told_effects;
+	bool has_ended; /* FOLLOWING: the function's status has come, and is kept */
 };
 
 struct actions {
 	struct loop *loop;
 	struct userfn *userfn;
 	struct router_metrics *metrics;
+	struct followups *followups;
 	struct action_limits limits;
 	struct list calls;
 	size_t call_count;
 	struct buf head; /* of the message being sent */
+	struct span effects[ENTITY_REPLY_EFFECTS_MAX];
 };
 
 static void enter_request(struct action_call *call, enum action_request state)
@@ -107,8 +114,13 @@ static void enter_reply(struct action_call *call, enum action_reply state)
 	static const bool allowed[ACTION_REPLIES_][ACTION_REPLIES_] = {
 		[ACTION_REPLY_IDLE] = {[ACTION_REPLY_READING] = true},
 		[ACTION_REPLY_READING] =
-			{[ACTION_REPLY_HELD] = true, [ACTION_REPLY_ANSWERED] = true},
+			{
+				[ACTION_REPLY_HELD] = true,
+				[ACTION_REPLY_FOLLOWING] = true,
+				[ACTION_REPLY_ANSWERED] = true,
+			},
 		[ACTION_REPLY_HELD] = {[ACTION_REPLY_READING] = true},
+		[ACTION_REPLY_FOLLOWING] = {[ACTION_REPLY_READING] = true},
 	};
 
 	BUG_ON(!allowed[call->reply][state]);
@@ -133,6 +145,7 @@ static struct action_call *call_new(struct actions *actions, struct exchange *ex
 	call->start_ns = loop_now_ns(actions->loop);
 	call->method = router_metrics_begin(actions->metrics, exchange->method->schema->path);
 	buf_init(&call->kept, ACTION_REQUEST_BYTES_MAX);
+	buf_init(&call->response, actions->limits.message_bytes_max);
 	loop_task_init(&call->refuse, on_refuse, call);
 	list_init(&call->node);
 	list_push_back(&actions->calls, &call->node);
@@ -145,10 +158,12 @@ static void call_free(struct action_call *call)
 	struct actions *actions = call->actions;
 
 	grpc_client_cancel(call->client);
+	followup_abandon(call->followup);
 	loop_task_cancel(&call->refuse);
 	list_remove(&call->node);
 	router_metrics_action_calls(actions->metrics, --actions->call_count);
 	buf_fini(&call->kept);
+	buf_fini(&call->response);
 	mem_free(call);
 }
 
@@ -208,14 +223,20 @@ static void keep_failure(struct action_call *call, enum status code, struct span
 	call->details = span_skip(buf_span(&call->kept), text.len);
 }
 
-static void note_effects(struct action_call *call, size_t count)
+static void end(struct action_call *call, const struct grpc_status *status);
+
+/* Asks for the next answer, or goes on with the end that has come already. */
+static void read_next(struct action_call *call)
 {
-	if (count == 0)
+	struct grpc_status status = {.code = call->code};
+
+	if (!call->has_ended) {
+		grpc_client_read(call->client);
 		return;
-	router_metrics_effects(call->actions->metrics, count);
-	if (!call->has_told_effects) /* a stream would tell with every message */
-		reply_drop_effects(call->actions->userfn, method_of(call), count);
-	call->has_told_effects = true;
+	}
+	status.message = call->text;
+	status.details = call->details;
+	end(call, &status);
 }
 
 /* Asks for the next answer when there is room for it. */
@@ -226,14 +247,14 @@ static void read_on(struct action_call *call)
 		enter_reply(call, ACTION_REPLY_HELD);
 		return;
 	}
-	grpc_client_read(call->client);
+	read_next(call);
 }
 
 /* One answer is all there may be: reads on only to learn of the end. */
 static void answered(struct action_call *call)
 {
 	enter_reply(call, ACTION_REPLY_ANSWERED);
-	grpc_client_read(call->client);
+	read_next(call);
 }
 
 static void pass_reply(struct action_call *call, const struct entity_out *out)
@@ -287,6 +308,79 @@ static void pass_nothing(struct action_call *call)
 	answered(call);
 }
 
+static void pass_answer(struct action_call *call, const struct entity_out *out)
+{
+	if (out->action == ENTITY_REPLY)
+		pass_reply(call, out);
+	else if (out->action == ENTITY_FAILURE)
+		pass_failure(call, out);
+	else
+		pass_nothing(call);
+}
+
+/* How a forward ended: its messages went to the client by themselves, in their place. */
+static void pass_forwarded(struct action_call *call, const struct grpc_status *status)
+{
+	call->has_sent = true;
+	if (method_of(call)->server_streaming && status->code == ST_OK) {
+		read_on(call);
+	} else if (method_of(call)->server_streaming) {
+		call_finish(call, status);
+	} else {
+		keep_failure(call, status->code, status->message, status->details);
+		answered(call);
+	}
+}
+
+static void on_followed(void *data, const struct grpc_status *status)
+{
+	struct action_call *call = data;
+	struct entity_out out;
+
+	call->followup = NULL;
+	enter_reply(call, ACTION_REPLY_READING);
+	if (status) {
+		pass_forwarded(call, status);
+		return;
+	}
+	action_response_parse(buf_span(&call->response), &out);
+	pass_answer(call, &out);
+}
+
+/* Effects first, then the answer; later answers wait. True: on_followed comes. */
+static bool follow(struct action_call *call, struct span message, const struct entity_out *out)
+{
+	struct actions *actions = call->actions;
+	struct followup_forward forward = {
+		.service_name = out->service_name,
+		.command_name = out->command_name,
+		.payload = out->payload.value,
+		.metadata = out->metadata,
+	};
+	struct followup_wish wish = {
+		.origin =
+			{
+				.method = call->exchange->method,
+				.hops = call->exchange->hops,
+				.trace = call->exchange->trace,
+			},
+		.effects = actions->effects,
+		.effect_count =
+			entity_out_effects(out, actions->effects, ENTITY_REPLY_EFFECTS_MAX),
+		.forward = out->action == ENTITY_FORWARD ? &forward : NULL,
+		.exchange = call->exchange,
+		.has_headers_sent = call->has_sent,
+	};
+
+	call->followup = followup_start(actions->followups, &wish, on_followed, call);
+	if (!call->followup)
+		return false;
+	enter_reply(call, ACTION_REPLY_FOLLOWING);
+	buf_reset(&call->response);
+	BUG_ON(!wish.forward && !buf_append(&call->response, message)); /* one message's limit */
+	return true;
+}
+
 static void on_response(void *data, struct span message)
 {
 	struct action_call *call = data;
@@ -299,39 +393,45 @@ static void on_response(void *data, struct span message)
 		return;
 	}
 	action_response_parse(message, &out);
-	note_effects(call, out.effect_count);
-	if (out.kind == ENTITY_OUT_GARBAGE)
+	if (out.kind == ENTITY_OUT_GARBAGE) {
 		call_fail(call, ST_INTERNAL, SPAN_LIT("the user function sent a malformed answer"));
-	else if (out.action == ENTITY_REPLY)
-		pass_reply(call, &out);
-	else if (out.action == ENTITY_FAILURE)
-		pass_failure(call, &out);
-	else if (out.action == ENTITY_NONE)
-		pass_nothing(call);
-	else
-		call_fail(call, ST_UNIMPLEMENTED,
-			  SPAN_LIT("the user function forwards this call, which this gateway does "
-				   "not support"));
+		return;
+	}
+	if ((out.effect_count || out.action == ENTITY_FORWARD) && follow(call, message, &out))
+		return;
+	pass_answer(call, &out);
 }
 
-/* Trailers of a failure go to the client as they came; the transport takes out its own. */
-static void on_status(void *data, const struct grpc_status *status, bool was_sent)
+/* The function's call is over. Trailers of a failure go to the client as they came; the transport
+ * takes out its own. */
+static void end(struct action_call *call, const struct grpc_status *status)
 {
-	struct action_call *call = data;
-	struct grpc_status end = *status;
+	struct grpc_status last = *status;
 
-	(void)was_sent;
-	call->client = NULL;
 	if (status->code == ST_OK && !method_of(call)->server_streaming) {
 		if (call->reply != ACTION_REPLY_ANSWERED)
 			keep_failure(call, ST_INTERNAL,
 				     SPAN_LIT("the user function ended the call without an answer"),
 				     SPAN_EMPTY);
-		end.code = call->code;
-		end.message = call->text;
-		end.details = call->details;
+		last.code = call->code;
+		last.message = call->text;
+		last.details = call->details;
 	}
-	call_finish(call, &end);
+	call_finish(call, &last);
+}
+
+static void on_status(void *data, const struct grpc_status *status, bool was_sent)
+{
+	struct action_call *call = data;
+
+	(void)was_sent;
+	call->client = NULL;
+	if (call->reply == ACTION_REPLY_FOLLOWING) {
+		call->has_ended = true;
+		keep_failure(call, status->code, status->message, status->details);
+		return;
+	}
+	end(call, status);
 }
 
 static void on_room_for_reply(struct exchange *exchange, void *data)
@@ -339,10 +439,12 @@ static void on_room_for_reply(struct exchange *exchange, void *data)
 	struct action_call *call = data;
 
 	(void)exchange;
+	if (call->followup)
+		followup_drained(call->followup);
 	if (call->reply != ACTION_REPLY_HELD)
 		return;
 	enter_reply(call, ACTION_REPLY_READING);
-	grpc_client_read(call->client);
+	read_next(call);
 }
 
 /* ---- requests ------------------------------------------------------------------------------- */
@@ -429,6 +531,8 @@ static void pass_request(struct action_call *call, struct span message)
 	};
 	enum status status = ST_RESOURCE_EXHAUSTED;
 
+	if (call->has_ended)
+		return; /* nobody takes it any more */
 	if (action_put_command(&actions->head, &command))
 		status = grpc_client_send2(call->client, buf_span(&actions->head), message);
 	if (status == ST_RESOURCE_EXHAUSTED) {
@@ -478,7 +582,8 @@ static void on_half_close(struct exchange *exchange, void *data)
 		buf_init(&call->kept, ACTION_REQUEST_BYTES_MAX);
 	}
 	enter_request(call, ACTION_REQUEST_ENDED);
-	grpc_client_half_close(call->client);
+	if (!call->has_ended)
+		grpc_client_half_close(call->client);
 }
 
 static void on_cancelled(struct exchange *exchange, void *data, enum status why)
@@ -531,13 +636,15 @@ struct action_limits action_limits_default(void)
 }
 
 struct actions *actions_new(struct loop *loop, struct userfn *userfn,
-			    struct router_metrics *metrics, const struct action_limits *limits)
+			    struct router_metrics *metrics, struct followups *followups,
+			    const struct action_limits *limits)
 {
 	struct actions *actions = mem_new(struct actions);
 
 	actions->loop = loop;
 	actions->userfn = userfn;
 	actions->metrics = metrics;
+	actions->followups = followups;
 	actions->limits = limits ? *limits : action_limits_default();
 	list_init(&actions->calls);
 	buf_init(&actions->head, ENTITY_HEAD_BYTES_MAX);

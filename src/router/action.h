@@ -9,6 +9,7 @@
  * Spec: cloudstate-protocol 6.1, 5 R-21 and R-23; ruling R17. */
 struct actions;
 struct exchange;
+struct followups;
 struct loop;
 struct router_metrics;
 struct userfn;
@@ -23,7 +24,8 @@ struct action_limits action_limits_default(void);
 
 /* All borrowed; limits copied, NULL: the defaults. */
 struct actions *actions_new(struct loop *loop, struct userfn *userfn,
-			    struct router_metrics *metrics, const struct action_limits *limits);
+			    struct router_metrics *metrics, struct followups *followups,
+			    const struct action_limits *limits);
 
 /* Takes over a call of an action; never calls the front back from inside. */
 void actions_accept(struct actions *actions, struct exchange *exchange);

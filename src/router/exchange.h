@@ -57,6 +57,8 @@ struct exchange {
 	uint64_t deadline_ns;		 /* DEADLINE_NEVER: none */
 	const char *protocol;		 /* "grpc" or "json": a metric label */
 	const char *peer;		 /* for logs */
+	unsigned hops;			 /* 0: a client's; else forwards and effects before it */
+	struct span trace;		 /* what led here, a line each; for the function's author */
 	/* set by the handler */
 	const struct exchange_handler_ops *handler;
 	void *handler_data;

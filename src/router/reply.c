@@ -19,23 +19,37 @@
 #define REPLY_METADATA_BYTES_MAX ((size_t)32 * 1024)
 #define HEADER_NAME_MAX 128
 
+/* Spec: D-40. */
+static void warn_of_type(struct userfn *userfn, const struct method *method, const char *prefix,
+			 struct span actual)
+{
+	char text[ERROR_MESSAGE_MAX];
+	int n = snprintf(text, sizeof(text),
+			 "Warning: %.*s: Expected reply type_url to be [" TYPE_URL_PREFIX
+			 "%.*s] but was [%s%.*s].",
+			 SPAN_FMT(method->full_name), SPAN_FMT(method->output->full_name), prefix,
+			 SPAN_FMT(span_head(actual, 200)));
+
+	if (n > 0)
+		userfn_report(userfn, span_from_str(text));
+}
+
 bool reply_check_type(struct userfn *userfn, const struct method *method, struct span type_url)
 {
 	struct span prefix = SPAN_LIT(TYPE_URL_PREFIX);
-	char text[ERROR_MESSAGE_MAX];
-	int n;
 
 	if (span_starts_with(type_url, prefix) &&
 	    span_eq(span_skip(type_url, prefix.len), method->output->full_name))
 		return true;
-	n = snprintf(text, sizeof(text),
-		     "Warning: %.*s: Expected reply type_url to be [" TYPE_URL_PREFIX
-		     "%.*s] but was [%.*s].",
-		     SPAN_FMT(method->full_name), SPAN_FMT(method->output->full_name),
-		     SPAN_FMT(span_head(type_url, 200)));
-	if (n > 0)
-		userfn_report(userfn, span_from_str(text));
+	warn_of_type(userfn, method, "", type_url);
 	return false;
+}
+
+void reply_check_output(struct userfn *userfn, const struct method *method,
+			const struct method *target)
+{
+	if (!span_eq(method->output->full_name, target->output->full_name))
+		warn_of_type(userfn, method, TYPE_URL_PREFIX, target->output->full_name);
 }
 
 /* Lower case and a legal header name, or false. */
@@ -93,22 +107,28 @@ static enum status add_entry(struct span bytes, struct arena *arena, struct meta
 	return metadata_add(headers, arena, key, value.bytes);
 }
 
+void reply_read_metadata(struct span bytes, struct arena *arena, struct metadata *ret_metadata)
+{
+	struct wire_reader reader;
+	struct wire_field field;
+
+	wire_reader_init(&reader, bytes);
+	while (wire_next(&reader, &field)) {
+		if (field.number == 1 && field.type == WIRE_BYTES &&
+		    add_entry(field.bytes, arena, ret_metadata) != ST_OK)
+			break; /* what does not fit is left out */
+	}
+}
+
 void reply_set_headers(struct exchange *exchange, struct span bytes)
 {
 	struct metadata headers = {0};
-	struct wire_reader reader;
-	struct wire_field field;
 	struct arena arena;
 
 	if (bytes.len == 0)
 		return;
 	arena_init(&arena, REPLY_METADATA_BYTES_MAX);
-	wire_reader_init(&reader, bytes);
-	while (wire_next(&reader, &field)) {
-		if (field.number == 1 && field.type == WIRE_BYTES &&
-		    add_entry(field.bytes, &arena, &headers) != ST_OK)
-			break; /* what does not fit is left out */
-	}
+	reply_read_metadata(bytes, &arena, &headers);
 	if (headers.count)
 		exchange->front->set_headers(exchange, &headers);
 	arena_fini(&arena);
@@ -138,15 +158,4 @@ bool reply_put_retry_info(struct buf *out, enum status code, struct span message
 	is_ok = wire_finish(&w);
 	wire_writer_fini(&w);
 	return is_ok;
-}
-
-void reply_drop_effects(struct userfn *userfn, const struct method *method, size_t count)
-{
-	char text[256];
-
-	(void)snprintf(text, sizeof(text),
-		       "%.*s: %zu side effects were not executed: this gateway does not support "
-		       "them",
-		       SPAN_FMT(span_head(method->full_name, 128)), count);
-	userfn_report(userfn, span_from_str(text));
 }

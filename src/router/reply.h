@@ -10,8 +10,10 @@
 
 /* What answers of entities and actions have in common on their way to the client. Internal to
  * src/router. */
+struct arena;
 struct buf;
 struct exchange;
+struct metadata;
 struct method;
 struct userfn;
 
@@ -19,12 +21,17 @@ struct userfn;
  * sent all the same. Spec: D-40. */
 bool reply_check_type(struct userfn *userfn, const struct method *method, struct span type_url);
 
+/* Whether what target answers is what the callers of method expect; if not, the function is told. */
+void reply_check_output(struct userfn *userfn, const struct method *method,
+			const struct method *target);
+
+/* The entries of a serialized cloudstate.Metadata that can be metadata here, into arena; what does
+ * not fit is left out. */
+void reply_read_metadata(struct span bytes, struct arena *arena, struct metadata *ret_metadata);
+
 /* Turns a serialized cloudstate.Metadata into leading headers; what cannot be a header or belongs
  * to the transport is left out. Before the first message only. Spec: S-42. */
 void reply_set_headers(struct exchange *exchange, struct span metadata);
-
-/* Tells the function that its side effects were not executed. */
-void reply_drop_effects(struct userfn *userfn, const struct method *method, size_t count);
 
 /* A google.rpc.Status with a google.rpc.RetryInfo, for callers who met a limit. False: no room. */
 bool reply_put_retry_info(struct buf *out, enum status code, struct span message,

@@ -18,6 +18,7 @@
 #include "src/grpc/grpc_codec.h"
 #include "src/router/action.h"
 #include "src/router/exchange.h"
+#include "src/router/followup.h"
 #include "src/router/reply.h"
 #include "src/router/router_metrics.h"
 #include "src/runtime/loop.h"
@@ -27,11 +28,13 @@
 /* A unary call on its way:
  *
  *   WANTS_MESSAGE --message--> WANTS_END --half-close--> RUNNING --reply--> gone
+ *                                                          |
+ *                                      effects or a forward to wait for --> FOLLOWING --> gone
  *
  * The command is submitted only when the client has ended its half, so that a call with two
- * messages has no effect. An error on the way, or the client's leaving, ends the call from any
- * state. Side effects and forwards are not executed yet: a forward is refused, effects are reported
- * to the function and counted. */
+ * messages has no effect. An error on the way ends the call from any state, and so does the
+ * client's leaving; only a command that the function has already goes on without it, for the sake
+ * of its side effects. */
 
 /* Call objects kept for reuse, with their message buffers. */
 #define ROUTER_CALLS_KEPT 256
@@ -46,16 +49,20 @@ enum router_call_state {
 	ROUTER_CALL_WANTS_MESSAGE,
 	ROUTER_CALL_WANTS_END,
 	ROUTER_CALL_RUNNING,
+	ROUTER_CALL_FOLLOWING,
 };
 
 struct router_call {
 	struct list node;
 	struct router *router;
-	struct exchange *exchange;
-	struct entity_ticket *ticket; /* RUNNING */
+	struct exchange *exchange;     /* NULL: the client has gone */
+	struct entity_ticket *ticket;  /* RUNNING */
+	struct followup *followup;     /* FOLLOWING */
+	struct followup_origin origin; /* the trace is the exchange's, without it in message */
 	struct router_method *method;
 	struct loop_task refuse;
-	struct buf message;
+	struct buf message;	   /* the request; FOLLOWING: what reply points into */
+	struct entity_reply reply; /* FOLLOWING: to be given when the effects are done */
 	uint64_t start_ns;
 	enum router_call_state state;
 };
@@ -66,6 +73,7 @@ struct router {
 	struct entity_table *entities;
 	struct router_metrics metrics;
 	struct actions *actions;
+	struct followups *followups;
 	struct list calls;
 	struct list spare; /* router_call, to be used again */
 	size_t call_count;
@@ -94,6 +102,12 @@ static struct router_call *call_new(struct router *router, struct exchange *exch
 	call->router = router;
 	call->exchange = exchange;
 	call->ticket = NULL;
+	call->followup = NULL;
+	call->origin = (struct followup_origin){
+		.method = exchange->method,
+		.hops = exchange->hops,
+		.trace = exchange->trace,
+	};
 	call->start_ns = loop_now_ns(router->loop);
 	call->method = router_metrics_begin(&router->metrics, exchange->method->schema->path);
 	list_push_back(&router->calls, &call->node);
@@ -107,13 +121,20 @@ static void call_destroy(struct router_call *call)
 	mem_free(call);
 }
 
-/* The call is over for us, with this code. */
-static void call_free(struct router_call *call, enum status code)
+/* The client has its answer, or has gone. */
+static void call_count_end(struct router_call *call, enum status code)
 {
 	struct router *router = call->router;
 
 	router_metrics_end(&router->metrics, call->method, call->exchange->protocol, code,
 			   loop_now_ns(router->loop) - call->start_ns);
+	call->exchange = NULL;
+}
+
+static void call_free(struct router_call *call)
+{
+	struct router *router = call->router;
+
 	loop_task_cancel(&call->refuse);
 	list_remove(&call->node);
 	router->call_count--;
@@ -130,8 +151,10 @@ static void call_finish(struct router_call *call, const struct grpc_status *stat
 {
 	struct exchange *exchange = call->exchange;
 
-	call_free(call, status->code);
+	call_count_end(call, status->code);
+	/* first, for the status may point into the call */
 	exchange_finish(exchange, status);
+	call_free(call);
 }
 
 static void call_fail(struct router_call *call, enum status code, const char *message)
@@ -186,31 +209,84 @@ static void reply_failure(struct router_call *call, const struct entity_reply *r
 	buf_fini(&details);
 }
 
-static void on_reply(void *data, const struct entity_reply *reply)
+static void answer(struct router_call *call, const struct entity_reply *reply)
+{
+	if (!call->exchange)
+		call_free(call);
+	else if (reply->action == ENTITY_REPLY)
+		reply_payload(call, reply);
+	else if (reply->action == ENTITY_FAILURE)
+		reply_failure(call, reply);
+	else
+		/* the reference sends no message here, and clients report just that (S-31) */
+		call_fail(call, ST_INTERNAL, "the user function replied without a payload");
+}
+
+/* Everything that answer looks at. */
+static void keep_reply(struct router_call *call, const struct entity_reply *reply)
+{
+	struct entity_reply *kept = &call->reply;
+	struct span *const parts[] = {
+		&kept->message, &kept->details, &kept->type_url, &kept->payload, &kept->metadata,
+	};
+	const size_t count = sizeof(parts) / sizeof(parts[0]);
+	const uint8_t *at;
+
+	*kept = *reply;
+	buf_reset(&call->message);
+	for (size_t i = 0; i < count; i++)
+		if (!buf_append(&call->message, *parts[i]))
+			*parts[i] = SPAN_EMPTY; /* can not be: the limit is above a message's */
+	at = buf_span(&call->message).data;
+	for (size_t i = 0; i < count; i++) {
+		parts[i]->data = at;
+		at += parts[i]->len;
+	}
+}
+
+static void on_followed(void *data, const struct grpc_status *status)
 {
 	struct router_call *call = data;
 
+	call->followup = NULL;
+	if (status)
+		call_finish(call, status);
+	else
+		answer(call, &call->reply);
+}
+
+/* Side effects first, then the answer. */
+static void on_reply(void *data, const struct entity_reply *reply)
+{
+	struct router_call *call = data;
+	struct followup_forward forward = {
+		.service_name = reply->service_name,
+		.command_name = reply->command_name,
+		.payload = reply->payload,
+		.metadata = reply->metadata,
+	};
+	struct followup_wish wish = {
+		.origin = call->origin,
+		.effects = reply->effects,
+		.effect_count = reply->effect_count,
+		.forward = reply->action == ENTITY_FORWARD ? &forward : NULL,
+		.exchange = call->exchange,
+	};
+
 	call->ticket = NULL;
-	if (reply->effect_count)
-		reply_drop_effects(call->router->userfn, call->exchange->method->schema,
-				   reply->effect_count);
-	router_metrics_effects(&call->router->metrics, reply->effect_count);
-	switch (reply->action) {
-	case ENTITY_REPLY:
-		reply_payload(call, reply);
-		break;
-	case ENTITY_FORWARD:
-		call_fail(call, ST_UNIMPLEMENTED,
-			  "the user function forwards this command, which this gateway does not "
-			  "support");
-		break;
-	case ENTITY_FAILURE:
-		reply_failure(call, reply);
-		break;
-	case ENTITY_NONE:
-		/* the reference sends no message here, and clients report just that (S-31) */
-		call_fail(call, ST_INTERNAL, "the user function replied without a payload");
-		break;
+	if (wish.effect_count || wish.forward)
+		call->followup =
+			followup_start(call->router->followups, &wish, on_followed, call);
+	if (!call->followup) {
+		answer(call, reply);
+		return;
+	}
+	call->state = ROUTER_CALL_FOLLOWING;
+	if (!call->exchange) {
+		followup_abandon(call->followup);
+		call_free(call);
+	} else if (!wish.forward) {
+		keep_reply(call, reply);
 	}
 }
 
@@ -259,19 +335,34 @@ static void on_half_close(struct exchange *exchange, void *data)
 	buf_reset(&call->message);
 }
 
-static void on_cancelled(struct exchange *exchange, void *data, enum status why)
+static void on_room(struct exchange *exchange, void *data)
 {
 	struct router_call *call = data;
 
 	(void)exchange;
-	if (call->ticket)
-		entity_table_abandon(call->ticket);
-	call_free(call, why);
+	if (call->followup)
+		followup_drained(call->followup);
+}
+
+static void on_cancelled(struct exchange *exchange, void *data, enum status why)
+{
+	struct router_call *call = data;
+
+	call_count_end(call, why);
+	if (call->ticket && !entity_table_abandon(call->ticket)) {
+		/* a trace is short */
+		(void)buf_append(&call->message, exchange->trace);
+		call->origin.trace = buf_span(&call->message);
+		return;
+	}
+	followup_abandon(call->followup);
+	call_free(call);
 }
 
 static const struct exchange_handler_ops handler_ops = {
 	.on_message = on_message,
 	.on_half_close = on_half_close,
+	.on_drained = on_room,
 	.on_cancelled = on_cancelled,
 };
 
@@ -303,8 +394,13 @@ void router_accept(struct router *router, struct exchange *exchange)
 
 /* ---- the whole ------------------------------------------------------------------------------ */
 
+static void accept_inner(void *data, struct exchange *exchange)
+{
+	router_accept(data, exchange);
+}
+
 struct router *router_new(struct loop *loop, struct userfn *userfn, struct entity_table *entities,
-			  struct metrics *metrics, const struct action_limits *limits)
+			  struct metrics *metrics, const struct router_limits *limits)
 {
 	struct router *router = mem_new(struct router);
 
@@ -312,7 +408,10 @@ struct router *router_new(struct loop *loop, struct userfn *userfn, struct entit
 	router->userfn = userfn;
 	router->entities = entities;
 	router_metrics_init(&router->metrics, metrics);
-	router->actions = actions_new(loop, userfn, &router->metrics, limits);
+	router->followups = followups_new(loop, userfn, &router->metrics,
+					  limits ? &limits->followups : NULL, accept_inner, router);
+	router->actions = actions_new(loop, userfn, &router->metrics, router->followups,
+				      limits ? &limits->actions : NULL);
 	list_init(&router->calls);
 	list_init(&router->spare);
 	buf_init(&router->key, ROUTER_KEY_BYTES_MAX);
@@ -335,12 +434,13 @@ void router_free(struct router *router)
 		struct router_call *call = list_entry(node, struct router_call, node);
 
 		if (call->ticket)
-			entity_table_abandon(call->ticket);
+			entity_table_forget(call->ticket);
 		loop_task_cancel(&call->refuse);
 		call_destroy(call);
 	}
 	while ((node = list_pop_front(&router->spare)))
 		call_destroy(list_entry(node, struct router_call, node));
+	followups_free(router->followups);
 	router_metrics_fini(&router->metrics);
 	buf_fini(&router->key);
 	mem_free(router);

@@ -3,9 +3,11 @@
 
 #include <stddef.h>
 
+#include "src/router/action.h"
+#include "src/router/followup.h"
+
 /* Takes an exchange to the entity or action it is for and its reply back. Spec:
  * cloudstate-protocol 2.4-2.7, 5, 6.1. */
-struct action_limits;
 struct entity_table;
 struct exchange;
 struct loop;
@@ -13,9 +15,14 @@ struct metrics;
 struct router;
 struct userfn;
 
-/* limits of action.h; NULL: the defaults. */
+struct router_limits {
+	struct action_limits actions;
+	struct followup_limits followups;
+};
+
+/* limits NULL: the defaults. */
 struct router *router_new(struct loop *loop, struct userfn *userfn, struct entity_table *entities,
-			  struct metrics *metrics, const struct action_limits *limits);
+			  struct metrics *metrics, const struct router_limits *limits);
 
 /* Takes over the call; never calls the front back from inside. */
 void router_accept(struct router *router, struct exchange *exchange);

@@ -5,9 +5,9 @@
 #include "src/base/mem.h"
 #include "src/base/metrics.h"
 
-/* Protocols that are kept per method: gRPC, JSON and two to come. Others are looked up each time.
- */
-#define PROTOCOLS_KEPT 4
+/* Protocols whose series are kept per method: gRPC, JSON, gRPC-Web, forward, effect. Others are
+ * looked up each time. */
+#define PROTOCOLS_KEPT 5
 
 struct protocol {
 	const char *name;
@@ -28,7 +28,19 @@ void router_metrics_init(struct router_metrics *m, struct metrics *metrics)
 	if (!metrics)
 		return;
 	m->active = metrics_series(metrics, METRIC_REQUESTS_ACTIVE, NULL, 0);
-	m->effects = metrics_series(metrics, METRIC_EFFECTS_DROPPED, NULL, 0);
+	for (unsigned i = 0; i < 2 * FOLLOWUP_KINDS; i++) {
+		bool is_started = i % 2;
+		struct metrics_label labels[] = {
+			{"kind", i / 2 == FOLLOWUP_FORWARD ? SPAN_LIT("forward")
+							   : SPAN_LIT("effect")},
+			{"outcome", is_started ? SPAN_LIT("started") : SPAN_LIT("refused")},
+		};
+
+		m->followups[i / 2][is_started] =
+			metrics_series(metrics, METRIC_FOLLOWUPS, labels, 2);
+	}
+	m->followups_running = metrics_series(metrics, METRIC_FOLLOWUPS_RUNNING, NULL, 0);
+	m->effects_failed = metrics_series(metrics, METRIC_EFFECTS_FAILED, NULL, 0);
 	m->action_calls = metrics_series(metrics, METRIC_ACTION_CALLS_ACTIVE, NULL, 0);
 	m->action_refused = metrics_series(metrics, METRIC_ACTION_CALLS_REFUSED, NULL, 0);
 	for (unsigned i = 0; i < ROUTER_DIRECTIONS; i++) {
@@ -118,10 +130,22 @@ void router_metrics_end(struct router_metrics *m, struct router_method *method,
 	metrics_add(requests_series(m, method, protocol, code < ST_COUNT_ ? code : ST_UNKNOWN), 1);
 }
 
-void router_metrics_effects(struct router_metrics *m, size_t count)
+void router_metrics_followup(struct router_metrics *m, enum followup_kind kind, bool is_started)
 {
-	if (m->effects)
-		metrics_add(m->effects, count);
+	if (m->metrics)
+		metrics_add(m->followups[kind][is_started], 1);
+}
+
+void router_metrics_followups_running(struct router_metrics *m, size_t count)
+{
+	if (m->metrics)
+		metrics_set(m->followups_running, (int64_t)count);
+}
+
+void router_metrics_effect_failed(struct router_metrics *m)
+{
+	if (m->metrics)
+		metrics_add(m->effects_failed, 1);
 }
 
 void router_metrics_action_calls(struct router_metrics *m, size_t count)

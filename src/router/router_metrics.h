@@ -1,6 +1,7 @@
 #ifndef HEADGATE_SRC_ROUTER_ROUTER_METRICS_H
 #define HEADGATE_SRC_ROUTER_ROUTER_METRICS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -14,13 +15,17 @@ struct metrics;
 struct metrics_series;
 struct router_method;
 
+enum followup_kind { FOLLOWUP_FORWARD, FOLLOWUP_EFFECT, FOLLOWUP_KINDS };
+
 enum router_direction { ROUTER_REQUEST, ROUTER_REPLY, ROUTER_DIRECTIONS };
 
 struct router_metrics {
 	struct metrics *metrics; /* borrowed; NULL: nothing is counted */
 	struct map methods;	 /* struct router_method by path */
 	struct metrics_series *active;
-	struct metrics_series *effects;
+	struct metrics_series *followups[FOLLOWUP_KINDS][2]; /* refused, started */
+	struct metrics_series *followups_running;
+	struct metrics_series *effects_failed;
 	struct metrics_series *action_calls;
 	struct metrics_series *action_refused;
 	struct metrics_series *action_messages[ROUTER_DIRECTIONS];
@@ -36,8 +41,10 @@ struct router_method *router_metrics_begin(struct router_metrics *m, struct span
 void router_metrics_end(struct router_metrics *m, struct router_method *method,
 			const char *protocol, enum status code, uint64_t elapsed_ns);
 
-/* Side effects that were not executed. */
-void router_metrics_effects(struct router_metrics *m, size_t count);
+/* A forward or effect was started, or refused; how many run now; an effect failed. */
+void router_metrics_followup(struct router_metrics *m, enum followup_kind kind, bool is_started);
+void router_metrics_followups_running(struct router_metrics *m, size_t count);
+void router_metrics_effect_failed(struct router_metrics *m);
 
 /* Actions: calls in progress now; one refused; a message passed on; a wait for the other side. */
 void router_metrics_action_calls(struct router_metrics *m, size_t count);

@@ -217,10 +217,19 @@ static void server_open_entities(struct server *server)
 
 static void server_open_router(struct server *server)
 {
-	struct action_limits limits = action_limits_default();
+	struct router_limits limits = {
+		.actions =
+			{
+				.calls_max = server->config->action_max_calls,
+				.message_bytes_max = server->config->function_max_message_bytes,
+			},
+		.followups =
+			{
+				.running_max = server->config->followup_max_running,
+				.timeout_ms = server->config->followup_timeout_ms,
+			},
+	};
 
-	limits.calls_max = server->config->action_max_calls;
-	limits.message_bytes_max = server->config->function_max_message_bytes;
 	server->router = router_new(server->loop, server->userfn, server->entities, server->metrics,
 				    &limits);
 }

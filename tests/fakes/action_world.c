@@ -14,6 +14,7 @@
 #include "src/grpc/grpc_call.h"
 #include "src/h2/h2.h"
 #include "src/router/exchange.h"
+#include "src/router/followup.h"
 #include "src/router/router_metrics.h"
 #include "src/runtime/address.h"
 #include "src/runtime/loop.h"
@@ -428,6 +429,13 @@ void action_world_client_init(struct action_client *c)
 	buf_init(&c->last, ACTION_WORLD_MESSAGE_MAX);
 }
 
+static void accept_inner(void *data, struct exchange *exchange)
+{
+	struct action_world *f = data;
+
+	actions_accept(f->actions, exchange);
+}
+
 int action_world_set_up(void **state)
 {
 	struct action_world *f = mem_new(struct action_world);
@@ -457,7 +465,9 @@ int action_world_set_up(void **state)
 	buf_init(&f->callee.last, ACTION_WORLD_MESSAGE_MAX);
 	f->userfn = userfn_open(f->loop, &params, on_change, f);
 	action_world_wait_until(f, action_world_is_ready);
-	f->actions = actions_new(f->loop, f->userfn, &f->router_metrics, &limits);
+	f->followups =
+		followups_new(f->loop, f->userfn, &f->router_metrics, NULL, accept_inner, f);
+	f->actions = actions_new(f->loop, f->userfn, &f->router_metrics, f->followups, &limits);
 	*state = f;
 	return 0;
 }
@@ -467,6 +477,7 @@ int action_world_tear_down(void **state)
 	struct action_world *f = *state;
 
 	actions_free(f->actions);
+	followups_free(f->followups);
 	if (f->callee.call)
 		grpc_server_cancel(f->callee.call);
 	userfn_close(f->userfn);

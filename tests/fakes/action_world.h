@@ -13,6 +13,7 @@
 #include "src/base/status.h"
 #include "src/router/action.h"
 #include "src/router/exchange.h"
+#include "src/router/followup.h"
 #include "src/router/router_metrics.h"
 #include "src/runtime/timer.h"
 #include "tests/fakes/fake_function.h"
@@ -60,6 +61,7 @@ struct action_world {
 	struct fake_function function;
 	struct userfn *userfn;
 	struct actions *actions;
+	struct followups *followups;
 	struct action_client client;
 	struct action_callee callee;
 	unsigned calls; /* that reached the function */
