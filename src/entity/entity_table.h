@@ -76,8 +76,9 @@ struct entity_ticket *entity_table_submit(struct entity_table *table,
 					  const struct entity_command *command,
 					  entity_reply_fn on_reply, void *data);
 
-/* The caller has gone. True: the command was still waiting and is dropped; the ticket is gone. False: it is with the function already and goes on, its events are kept (R-20),
- * and on_reply comes all the same, for what it asks for has to follow. */
+/* The caller has gone. True: the command was still waiting and is dropped; the ticket is gone.
+ * False: it is with the function already and goes on, its events are kept (R-20), and on_reply
+ * comes all the same, for what it asks for has to follow. */
 bool entity_table_abandon(struct entity_ticket *ticket);
 
 /* No callback any more, whatever becomes of the command. */

@@ -365,8 +365,7 @@ static bool follow(struct action_call *call, struct span message, const struct e
 				.trace = call->exchange->trace,
 			},
 		.effects = actions->effects,
-		.effect_count =
-			entity_out_effects(out, actions->effects, ENTITY_REPLY_EFFECTS_MAX),
+		.effect_count = entity_out_effects(out, actions->effects, ENTITY_REPLY_EFFECTS_MAX),
 		.forward = out->action == ENTITY_FORWARD ? &forward : NULL,
 		.exchange = call->exchange,
 		.has_headers_sent = call->has_sent,

@@ -147,9 +147,10 @@ static enum status find_target(struct followups *f, const struct followup_origin
 			      "Service [%.*s] does not have a command named: [%.*s]",
 			      SPAN_FMT(name), SPAN_FMT(command));
 	if (origin->hops >= FOLLOWUP_HOPS_MAX)
-		return refuse(f, ST_INTERNAL,
-			      "%u forwards and side effects in a row: [%.*s] of [%.*s] is not called",
-			      FOLLOWUP_HOPS_MAX, SPAN_FMT(command), SPAN_FMT(name));
+		return refuse(
+			f, ST_INTERNAL,
+			"%u forwards and side effects in a row: [%.*s] of [%.*s] is not called",
+			FOLLOWUP_HOPS_MAX, SPAN_FMT(command), SPAN_FMT(name));
 	if (target->kind == FOLLOWUP_FORWARD && (*ret_method)->schema->server_streaming &&
 	    !origin->method->schema->server_streaming)
 		return refuse(f, ST_INTERNAL,

@@ -9,10 +9,10 @@
 
 /* What a reply of the function asks for beside an answer: side effects, in order, then perhaps a
  * forward, whose reply is the answer. Both are calls of the function's own methods, made like those
- * of clients. A synchronous effect is waited for, with everything that follows from it; what becomes
- * of an effect never changes the answer. Chains are bounded (FOLLOWUP_HOPS_MAX), so is the number of
- * calls at once. Internal to src/router. Spec: cloudstate-protocol 5; R-06 and R-09 as its notes
- * say. */
+ * of clients. A synchronous effect is waited for, with everything that follows from it; what
+ * becomes of an effect never changes the answer. Chains are bounded (FOLLOWUP_HOPS_MAX), so is the
+ * number of calls at once. Internal to src/router. Spec: cloudstate-protocol 5; R-06 and R-09 as
+ * its notes say. */
 struct api_method;
 struct exchange;
 struct followup;

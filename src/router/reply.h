@@ -21,7 +21,8 @@ struct userfn;
  * sent all the same. Spec: D-40. */
 bool reply_check_type(struct userfn *userfn, const struct method *method, struct span type_url);
 
-/* Whether what target answers is what the callers of method expect; if not, the function is told. */
+/* Whether what target answers is what the callers of method expect; if not, the function is told.
+ */
 void reply_check_output(struct userfn *userfn, const struct method *method,
 			const struct method *target);
 

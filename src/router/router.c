@@ -275,8 +275,7 @@ static void on_reply(void *data, const struct entity_reply *reply)
 
 	call->ticket = NULL;
 	if (wish.effect_count || wish.forward)
-		call->followup =
-			followup_start(call->router->followups, &wish, on_followed, call);
+		call->followup = followup_start(call->router->followups, &wish, on_followed, call);
 	if (!call->followup) {
 		answer(call, reply);
 		return;

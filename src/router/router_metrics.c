@@ -31,8 +31,8 @@ void router_metrics_init(struct router_metrics *m, struct metrics *metrics)
 	for (unsigned i = 0; i < 2 * FOLLOWUP_KINDS; i++) {
 		bool is_started = i % 2;
 		struct metrics_label labels[] = {
-			{"kind", i / 2 == FOLLOWUP_FORWARD ? SPAN_LIT("forward")
-							   : SPAN_LIT("effect")},
+			{"kind",
+			 i / 2 == FOLLOWUP_FORWARD ? SPAN_LIT("forward") : SPAN_LIT("effect")},
 			{"outcome", is_started ? SPAN_LIT("started") : SPAN_LIT("refused")},
 		};
 

@@ -293,7 +293,9 @@ describe('actions', () => {
     ['Unary', { misbehave: 'END_CALL' }, status.INTERNAL, /without an answer/, 0],
     ['Unary', { misbehave: 'ONLY_EFFECT' }, status.INTERNAL, /without a payload/, 0],
     ['Unary', { misbehave: 'GARBAGE_RESPONSE' }, status.INTERNAL, /malformed/, 0],
-    ['Unary', { forward: 'Unary' }, status.UNIMPLEMENTED, /forward/, 0],
+    ['Unary', { forward: 'Unary' }, status.INTERNAL, /^10 forwards and side effects in a row: /, 0],
+    ['Unary', { forward: 'Expand' }, status.INTERNAL, /answers with a stream/, 0],
+    ['Unary', { forward: 'None' }, status.INTERNAL, 'Service [headgate.test.Actions] does not have a command named: [None]', 0],
     ['Expand', { replies: 10, fail: 'at once', fail_code: 9 }, status.FAILED_PRECONDITION, 'at once', 0],
     ['Expand', { replies: 10, fail: 'after five', fail_after: 5, fail_code: 8 }, status.RESOURCE_EXHAUSTED, 'after five', 5],
     ['Expand', { misbehave: 'ABORT_CALL' }, status.INTERNAL, /aborted/, 0],
@@ -331,11 +333,13 @@ describe('actions', () => {
     });
   }
 
-  it('side effects that are not executed are counted and reported', async () => {
-    const before = await metric(gateway, 'headgate_effects_dropped_total');
+  it('a side effect runs beside the reply', async () => {
+    const started = { kind: 'effect', outcome: 'started' };
+    const before = await metric(gateway, 'headgate_followups_total', started);
     assert.equal((await call(client, 'Unary', { text: 'x', effect: 'Unary' })).text, 'x');
-    assert.equal(await metric(gateway, 'headgate_effects_dropped_total'), before + 1);
-    await waitFor('the report', () => fn.lines.some((line) => /Actions.Unary: 1 side effects were not executed/.test(line)));
+    // the effect asks for itself again, ten times in a row at the most
+    await waitFor('the last of the chain', () => fn.lines.some((line) => /10 forwards and side effects in a row: \[Unary\]/.test(line)));
+    assert.equal(await metric(gateway, 'headgate_followups_total', started), before + 10);
   });
 
   it('a unary call that the function answers late is waited for', async () => {

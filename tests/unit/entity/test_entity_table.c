@@ -346,7 +346,7 @@ static void abandoned_commands(void **state)
 	assert_true(entity_table_abandon(waiting->ticket));
 	assert_int_equal(entity_table_queued(f->table), 1);
 	entity_world_wait_for(f, entity_world_has_released);
-	f->want = 1;
+	f->want = 2;
 	entity_world_wait_for(f, entity_world_some_replied);
 	assert_int_equal(entity_world_amount_of(last), 2);
 	assert_int_equal(fake_journal_head(f->journal, &key).sequence, 2);
