@@ -3,14 +3,14 @@
 import assert from 'node:assert/strict';
 import http2 from 'node:http2';
 import { after, before, describe, it } from 'node:test';
-import { World, call, curl, grpc, metric } from './harness.mjs';
+import { World, call, curl, freePort, grpc, metric, waitFor } from './harness.mjs';
 
-describe('shopping cart', () => {
+for (const language of ['C', 'JavaScript']) describe(`shopping cart in ${language}`, () => {
   const world = new World();
   let gateway;
 
   before(async () => {
-    const cart = await world.cart();
+    const cart = await world.cart({}, language);
     gateway = await world.gateway({ functionPort: cart.port });
   });
   after(() => world.end());
@@ -152,5 +152,40 @@ describe('shopping cart', () => {
     assert.ok(await metric(gateway, 'headgate_journal_appends_total', { result: 'ok' }) >= 8);
     assert.equal(await metric(gateway, 'headgate_function_connected'), 1);
     assert.equal(await metric(gateway, 'headgate_journal_connected'), 1);
+  });
+});
+
+// Whoever wrote the events and snapshots of a cart, the other goes on with it.
+describe('one journal for both languages', () => {
+  const world = new World();
+  after(() => world.end());
+
+  it('goes on with what the other wrote, snapshots too', async () => {
+    const port = await freePort();
+    let cart = await world.cart({ PORT: String(port), SNAPSHOT_EVERY: '2' }, 'JavaScript');
+    const gateway = await world.gateway({ functionPort: port });
+    const client = world.cartClient(gateway);
+    const add = (product, quantity) =>
+      call(client, 'AddItem', { user_id: 'both', product_id: product, name: `Name ${product}`, quantity });
+    const items = async () =>
+      (await call(client, 'GetCart', { user_id: 'both' })).items.map(({ product_id: id, quantity }) => `${id}:${quantity}`);
+    const turnTo = async (language) => {
+      await cart.kill();
+      cart = await world.cart({ PORT: String(port), SNAPSHOT_EVERY: '2' }, language);
+      await waitFor(`the cart in ${language}`, items);
+    };
+
+    await add('a', 1);
+    await add('b', 2);
+    await add('a', 3); // behind the snapshot
+    await turnTo('C');
+    assert.deepEqual(await items(), ['a:4', 'b:2']);
+    await call(client, 'RemoveItem', { user_id: 'both', product_id: 'a' });
+    for (let i = 0; i < 100; i += 1) await add('c', 1); // C makes a snapshot every 100 events
+    await turnTo('JavaScript');
+    assert.deepEqual(await items(), ['b:2', 'c:100']);
+    await add('d', 1);
+    await turnTo('C');
+    assert.deepEqual(await items(), ['b:2', 'c:100', 'd:1']);
   });
 });

@@ -111,21 +111,27 @@ export class World {
     return program;
   }
 
-  async cart(env = {}) {
-    return this.userFunction('samples/shopping-cart/shopping-cart', env);
+  // The shopping cart, written in C or JavaScript: the same service and the same journal.
+  async cart(env = {}, language = 'C') {
+    if (language === 'C') return this.userFunction('samples/shopping-cart/shopping-cart', env);
+    return this.userFunction(process.execPath, env, [path.join(srcdir, 'samples/shopping-cart-js/index.js')]);
   }
 
   async testFunction(env = {}) {
     return this.userFunction('tests/fakes/testfunction', env);
   }
 
-  async userFunction(binary, env) {
+  // binary is a path in the build tree or absolute.
+  async userFunction(binary, env, args = []) {
     const port = env.PORT ?? (await freePort());
-    const program = this.start(path.join(builddir, binary), [], {
+    const program = this.start(path.resolve(builddir, binary), args, {
       HOST: '127.0.0.1', ...env, PORT: String(port),
     });
     program.port = port;
-    await waitFor(binary, () => canConnect(port));
+    await waitFor(binary, () => {
+      if (program.exit) throw new Error(`exited: ${program.lines.join('\n')}`);
+      return canConnect(port);
+    });
     return program;
   }
 
