@@ -253,8 +253,11 @@ static uint64_t get_number(struct parser *parser)
 	uint64_t number = wire_read_varint(&parser->reader);
 	size_t len = (size_t)(parser->reader.at_ - start);
 
-	if (len > 1 && number >> (7 * (len - 1)) == 0)
-		fail(parser, "a number in a long form");
+	if (parser->reader.is_bad || len < 2)
+		return number;
+	/* The tenth byte holds one bit. */
+	if (number >> (7 * (len - 1)) == 0 || (len == 10 && start[9] > 1))
+		fail(parser, "a number in another form");
 	return number;
 }
 

@@ -37,6 +37,7 @@ struct op {
 
 struct world {
 	enum crdt_kind kind;
+	bool is_nested; /* the counters of the map lie in maps of their own */
 	uint64_t random;
 	struct op ops[STEPS];
 	unsigned op_count;
@@ -143,6 +144,13 @@ static bool is_set_as_modelled(const struct world *world, uint64_t seen,
 	return expected == count;
 }
 
+static uint64_t counted(const Cloudstate__Crdt__CrdtDelta *delta)
+{
+	if (delta->delta_case == CLOUDSTATE__CRDT__CRDT_DELTA__DELTA_ORMAP)
+		return delta->ormap->n_added == 1 ? counted(delta->ormap->added[0]->delta) : 0;
+	return delta->gcounter->increment;
+}
+
 static bool is_map_as_modelled(const struct world *world, uint64_t seen,
 			       const Cloudstate__Crdt__ORMapDelta *map)
 {
@@ -157,7 +165,7 @@ static bool is_map_as_modelled(const struct world *world, uint64_t seen,
 		expected += set != 0;
 		for (size_t i = 0; set && i < map->n_added; i++)
 			right += any_is(map->added[i]->key, keys[k]) &&
-				 map->added[i]->delta->gcounter->increment == model_sum(parts);
+				 counted(map->added[i]->delta) == model_sum(parts);
 	}
 	return expected == map->n_added && right == expected && !map->n_updated && !map->n_removed;
 }
@@ -295,9 +303,11 @@ static struct span choose(struct world *world, struct op *op, uint64_t seen)
 	model_parts(world, set, op->parts);
 	op->parts[op->replica].stamp = ++world->stamps[op->replica];
 	op->parts[op->replica].value += amount;
-	if (set)
-		return map_update(keys[op->key], gcounter(amount));
-	return map_add(keys[op->key], gcounter(amount));
+	if (!world->is_nested)
+		return set ? map_update(keys[op->key], gcounter(amount))
+			   : map_add(keys[op->key], gcounter(amount));
+	return set ? map_update(keys[op->key], map_update("n", gcounter(amount)))
+		   : map_add(keys[op->key], map_add("n", gcounter(amount)));
 }
 
 static void act(struct world *world, int replica)
@@ -412,9 +422,16 @@ static void deltas_are_the_state(struct world *world)
 	crdt_free(by_delta);
 }
 
-static void run(enum crdt_kind kind, unsigned seed)
+/* Stands in the rows for a CRDT_ORMAP of maps. */
+#define CRDT_NESTED (CRDT_VOTE + 1)
+
+static void run(unsigned what_kind, unsigned seed)
 {
-	struct world world = {.kind = kind, .random = seed * 7919U + (unsigned)kind};
+	struct world world = {
+		.kind = what_kind == CRDT_NESTED ? CRDT_ORMAP : (enum crdt_kind)what_kind,
+		.is_nested = what_kind == CRDT_NESTED,
+		.random = seed * 7919U + what_kind,
+	};
 
 	for (int r = 0; r < REPLICAS; r++) {
 		world.replicas[r] = crdt_new(span_from_str(names[r]));
@@ -455,7 +472,7 @@ static unsigned running_seed;
 
 static void histories(void **state)
 {
-	enum crdt_kind kind = (enum crdt_kind)(uintptr_t)*state;
+	unsigned kind = (unsigned)(uintptr_t)*state;
 
 	for (running_seed = 1; running_seed <= HISTORIES; running_seed++)
 		run(kind, running_seed);
@@ -478,8 +495,8 @@ static int name_seed(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		ROW(GCOUNTER),	  ROW(PNCOUNTER), ROW(GSET),  ROW(ORSET),
-		ROW(LWWREGISTER), ROW(FLAG),	  ROW(ORMAP), ROW(VOTE),
+		ROW(GCOUNTER), ROW(PNCOUNTER), ROW(GSET), ROW(ORSET),  ROW(LWWREGISTER),
+		ROW(FLAG),     ROW(ORMAP),     ROW(VOTE), ROW(NESTED),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
