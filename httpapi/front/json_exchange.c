@@ -179,11 +179,12 @@ static void json_exchange_reply_error(struct json_exchange *self, struct http_re
 static size_t json_exchange_headers(struct json_exchange *self, const struct grpc_status *status,
 				    struct h2_header headers[2 * JSON_RESPONSE_HEADERS_MAX])
 {
-	size_t count = metadata_to_headers(&self->headers, &self->arena, headers,
-					   JSON_RESPONSE_HEADERS_MAX);
+	size_t count = json_metadata_headers(self->base.front->params.config, &self->headers,
+					     &self->arena, headers, JSON_RESPONSE_HEADERS_MAX);
 
-	return count + metadata_to_headers(status->trailers, &self->arena, headers + count,
-					   JSON_RESPONSE_HEADERS_MAX);
+	return count + json_metadata_headers(self->base.front->params.config, status->trailers,
+					     &self->arena, headers + count,
+					     JSON_RESPONSE_HEADERS_MAX);
 }
 
 /* The call did not go well. */
@@ -462,6 +463,7 @@ static enum status json_exchange_read_head(struct json_exchange *self, const str
 	timer_start(&self->deadline, self->exchange.deadline_ns);
 	status = json_metadata_read(head, &self->arena, &self->metadata, err);
 	front_strip_metadata(&self->metadata);
+	json_metadata_filter(front->params.config, &self->metadata);
 	return status;
 }
 

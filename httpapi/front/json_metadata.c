@@ -6,6 +6,7 @@
 #include "src/base/error.h"
 #include "src/base/text.h"
 #include "src/config/call_options.h"
+#include "src/config/config.h"
 #include "src/grpc/grpc_codec.h"
 #include "src/grpc/metadata.h"
 
@@ -190,4 +191,54 @@ uint64_t json_metadata_wait(const struct call_options *options, uint64_t asked_n
 	if (wait_ns == DEADLINE_NEVER && options->timeout_ms)
 		wait_ns = options->timeout_ms * NS_PER_MS;
 	return bound_ns && bound_ns < wait_ns ? bound_ns : wait_ns;
+}
+
+static bool json_metadata_is_listed(struct span list, struct span name)
+{
+	while (list.len) {
+		size_t comma = span_find(list, ',');
+		struct span item = json_metadata_trim(span_head(list, comma));
+		bool is_open = item.len && item.data[item.len - 1] == '*';
+		size_t length = item.len - is_open;
+
+		list = span_skip(list, comma + 1);
+		if (item.len && (is_open ? name.len >= length : name.len == length) &&
+		    span_eq_nocase(span_head(item, length), span_head(name, length)))
+			return true;
+	}
+	return false;
+}
+
+bool json_metadata_takes(const struct json_metadata_lists *lists, struct span name)
+{
+	return (!lists->allow.len || json_metadata_is_listed(lists->allow, name)) &&
+	       !json_metadata_is_listed(lists->deny, name);
+}
+
+void json_metadata_filter(const struct config *config, struct metadata *metadata)
+{
+	const struct json_metadata_lists lists = {
+		span_from_str(config->http_metadata_request_allow),
+		span_from_str(config->http_metadata_request_deny)};
+	size_t kept = 0;
+
+	for (size_t i = 0; i < metadata->count; i++)
+		if (json_metadata_takes(&lists, metadata->items[i].key))
+			metadata->items[kept++] = metadata->items[i];
+	metadata->count = kept;
+}
+
+size_t json_metadata_headers(const struct config *config, const struct metadata *metadata,
+			     struct arena *arena, struct h2_header *headers, size_t max)
+{
+	const struct json_metadata_lists lists = {
+		span_from_str(config->http_metadata_response_allow),
+		span_from_str(config->http_metadata_response_deny)};
+	size_t count = metadata_to_headers(metadata, arena, headers, max);
+	size_t kept = 0;
+
+	for (size_t i = 0; i < count; i++)
+		if (json_metadata_takes(&lists, headers[i].name))
+			headers[kept++] = headers[i];
+	return kept;
 }

@@ -1,9 +1,12 @@
 #ifndef HEADGATE_HTTPAPI_FRONT_JSON_METADATA_H
 #define HEADGATE_HTTPAPI_FRONT_JSON_METADATA_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "src/base/arena.h"
+#include "src/base/span.h"
 #include "src/base/status.h"
 
 /* HTTP request headers as call metadata, and the deadline they ask for. Pure.
@@ -26,5 +29,22 @@ MUST_CHECK enum status json_metadata_timeout(const struct http_head *head, uint6
  * the default of its method, within the bound of its method. */
 struct call_options;
 uint64_t json_metadata_wait(const struct call_options *options, uint64_t asked_ns);
+
+/* Comma lists of names, "name*" for all that begin so; letters of any case. */
+struct json_metadata_lists {
+	struct span allow; /* empty: all */
+	struct span deny;  /* wins */
+};
+
+bool json_metadata_takes(const struct json_metadata_lists *lists, struct span name);
+
+/* Leaves out what http.metadata.request_* does not let through. */
+struct config;
+void json_metadata_filter(const struct config *config, struct metadata *metadata);
+
+/* metadata_to_headers, without what http.metadata.response_* does not let through. */
+struct h2_header;
+size_t json_metadata_headers(const struct config *config, const struct metadata *metadata,
+			     struct arena *arena, struct h2_header *headers, size_t max);
 
 #endif

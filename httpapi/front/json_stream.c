@@ -190,6 +190,7 @@ static enum status json_stream_read_head(struct json_stream *self, const struct 
 	timer_start(&self->deadline, self->exchange.deadline_ns);
 	status = json_metadata_read(head, &self->arena, &self->metadata, err);
 	front_strip_metadata(&self->metadata);
+	json_metadata_filter(front->params.config, &self->metadata);
 	return status;
 }
 

@@ -75,8 +75,9 @@ struct json_stream_failure {
 	enum status code;
 	int http_status; /* 0: that of the code */
 	struct span message;
-	struct span details; /* serialized google.rpc.Status, or empty */
-	bool is_of_request;  /* what the client sent cannot be read */
+	struct span details;		 /* serialized google.rpc.Status, or empty */
+	bool is_of_request;		 /* what the client sent cannot be read */
+	const struct metadata *trailers; /* of the function; NULL: none */
 };
 
 /* Of the life. */

@@ -6,6 +6,7 @@
 
 #include "httpapi/front/http_reply.h"
 #include "httpapi/front/http_request.h"
+#include "httpapi/front/json_metadata.h"
 #include "httpapi/front/routes.h"
 #include "httpapi/http_rule.h"
 #include "httpapi/status_map.h"
@@ -77,18 +78,24 @@ static size_t json_stream_own_headers(const struct json_stream *self, struct h2_
 	return count;
 }
 
-/* trailers may be NULL. */
+/* What the function says, as headers; trailers may be NULL. */
+static size_t json_stream_metadata(struct json_stream *self, const struct metadata *trailers,
+				   struct h2_header *headers)
+{
+	const struct config *config = self->base.front->params.config;
+	size_t count = json_metadata_headers(config, &self->headers, &self->arena, headers,
+					     JSON_STREAM_HEADERS_MAX);
+
+	return count + json_metadata_headers(config, trailers, &self->arena, headers + count,
+					     JSON_STREAM_HEADERS_MAX);
+}
+
 static size_t json_stream_headers(struct json_stream *self, const struct metadata *trailers,
 				  struct h2_header *headers)
 {
 	size_t count = json_stream_own_headers(self, headers);
 
-	count += metadata_to_headers(&self->headers, &self->arena, headers + count,
-				     JSON_STREAM_HEADERS_MAX);
-	if (trailers)
-		count += metadata_to_headers(trailers, &self->arena, headers + count,
-					     JSON_STREAM_HEADERS_MAX);
-	return count;
+	return count + json_stream_metadata(self, trailers, headers + count);
 }
 
 static void json_stream_begin(struct json_stream *self)
@@ -333,7 +340,9 @@ static void json_stream_enter_end(struct json_stream *self)
 
 void json_stream_tell(struct json_stream *self, const struct json_stream_failure *failure)
 {
+	struct h2_header headers[2 * JSON_STREAM_HEADERS_MAX];
 	struct http_request *request = self->request;
+	size_t count;
 
 	json_stream_enter_end(self);
 	if (!request) {
@@ -345,6 +354,7 @@ void json_stream_tell(struct json_stream *self, const struct json_stream_failure
 		return;
 	}
 	self->request = NULL;
+	count = json_stream_metadata(self, failure->trailers, headers);
 	http_reply_error(request, &(struct http_reply_error){
 					  .code = failure->code,
 					  .http_status = failure->http_status,
@@ -354,6 +364,8 @@ void json_stream_tell(struct json_stream *self, const struct json_stream_failure
 									   : HTTP_REPLY_OF_CALL,
 					  .map = self->base.front->status_map,
 					  .schema = self->routes->api->schema,
+					  .headers = headers,
+					  .header_count = count,
 				  });
 	json_stream_end(self);
 }
@@ -389,6 +401,7 @@ void json_stream_finish(struct exchange *exchange, const struct grpc_status *sta
 					       .code = status->code,
 					       .message = status->message,
 					       .details = status->details,
+					       .trailers = status->trailers,
 				       });
 	else if (self->failure.status)
 		json_stream_tell(self, &(struct json_stream_failure){

@@ -55,9 +55,12 @@ void stream_send(struct stream_world *stream)
 void stream_finish(struct stream_world *stream)
 {
 	struct stream_function *function = &stream->function;
+	struct metadata_item why = {SPAN_LIT("x-why"), SPAN_LIT("this")};
+	const struct metadata trailers = {.items = &why, .count = 1};
 	const struct grpc_status status = {
 		.code = function->end,
 		.message = function->end ? SPAN_LIT("it \"failed\"\n") : SPAN_EMPTY,
+		.trailers = function->end ? &trailers : NULL,
 	};
 	struct exchange *exchange = function->exchange;
 

@@ -87,6 +87,38 @@ describe('paths and requests otherwise', () => {
 const set = path.join(builddir, 'tests/fakes/gen/test.desc');
 const headgate = path.join(builddir, 'headgate');
 
+describe('lists of headers and metadata', () => {
+  const world = new World();
+  let g;
+  before(async () => {
+    g = await world.gateway({
+      functionPort: (await world.testFunction()).port,
+      args: ['--http.metadata.request_allow=x-*', '--http.metadata.request_deny=x-forwarded-*, X-Secret',
+        '--http.metadata.response_deny=x-inner*'],
+    });
+  });
+  after(() => world.end());
+
+  const step = JSON.stringify({
+    showMetadata: true,
+    headers: [{ key: 'x-outer', text: 'o' }, { key: 'x-inner-a', text: 'i' }],
+  });
+  const stream = ['-H', 'Content-Type: application/json', '-H', 'X-A: 1', '-H', 'X-Secret: 2', '-H', 'Authorization: b', '-d', step];
+  const check = (a) => {
+    assert.equal(a.status, 200, a.body);
+    const [result] = [JSON.parse(a.body)].flat();
+    const keys = result.metadata.map((entry) => entry.key.toLowerCase());
+    assert.ok(keys.includes('x-a'), a.body);
+    for (const key of ['x-secret', 'authorization', 'x-forwarded-for', 'user-agent']) assert.ok(!keys.includes(key), key);
+    assert.equal(a.headers['x-outer'], 'o');
+    assert.equal(a.headers['x-inner-a'], undefined);
+  };
+  rows(() => g, [
+    ['of a call', [...stream, 'URL/actions/unary'], check],
+    ['of a stream', [...stream.slice(0, -1), JSON.stringify({ ...JSON.parse(step), replies: 1 }), 'URL/actions/expand'], check],
+  ]);
+});
+
 describe('options of services and methods', () => {
   const world = new World();
   let g;

@@ -66,6 +66,9 @@ static void check_replies(const struct reply_row *rows, size_t count)
 		(void)snprintf(type, sizeof(type), "content-type: %s\n", row->type);
 		UNIT_ROW(row->name, stream_head_has(&stream, type));
 		UNIT_ROW_SPAN(row->name, buf_span(&stream.client.body), row->body);
+		/* Metadata of a failure are headers of the answer that tells it. */
+		UNIT_ROW(row->name, stream_head_has(&stream, "x-why: this\n") ==
+					    (row->function.end && row->status != 200));
 		UNIT_ROW(row->name, stream.client.is_whole == !row->is_broken);
 		UNIT_ROW(row->name, !stream.function.exchange);
 		front_client_close(&stream.client);

@@ -197,6 +197,42 @@ static void waits_have_a_default_and_a_bound(void **state)
 	}
 }
 
+static void lists_let_names_through(void **state)
+{
+	static const struct {
+		const char *allow;
+		const char *deny;
+		const char *name;
+		bool is_taken;
+	} rows[] = {
+		{"", "", "x-a", true},
+		{"x-a", "", "x-a", true},
+		{"X-A", "", "x-a", true},
+		{"x-b , x-a", "", "x-a", true},
+		{"x-b", "", "x-a", false},
+		{"x-*", "", "x-a", true},
+		{"x-*", "", "x-", true},
+		{"x-*", "", "x", false},
+		{"x-a", "", "x-ab", false},
+		{"x-ab", "", "x-a", false},
+		{"", "x-a", "x-a", false},
+		{"", "x-a", "x-b", true},
+		{"*", "x-s*", "x-secret", false},
+		{"*", "x-s*", "x-a", true},
+		{" , ,", "", "x-a", false},
+		{"", " , ,", "x-a", true},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		const struct json_metadata_lists lists = {span_from_str(rows[i].allow),
+							  span_from_str(rows[i].deny)};
+
+		UNIT_ROW(rows[i].name, json_metadata_takes(&lists, span_from_str(rows[i].name)) ==
+					       rows[i].is_taken);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -204,6 +240,7 @@ int main(void)
 		cmocka_unit_test(peers_are_printed_without_port),
 		cmocka_unit_test(timeouts_are_read),
 		cmocka_unit_test(waits_have_a_default_and_a_bound),
+		cmocka_unit_test(lists_let_names_through),
 	};
 
 	return cmocka_run_group_tests_name("front/json_metadata", tests, NULL, NULL);
