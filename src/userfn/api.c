@@ -224,24 +224,65 @@ static bool has_no_key(const struct api_method *method)
 	return method->key_field_count == 0;
 }
 
-static void check_methods(struct building *b, const struct api_service *service)
+/* What each kind of entity demands of its methods. Spec: D-27 to D-30, D-35. */
+static const struct kind {
+	const char *type;
+	enum entity_kind kind;
+	const char *name; /* in messages; NULL: no demands, no key, no persistence id */
+	bool (*is_refused)(const struct api_method *method);
+	const char *refused; /* what they do not support */
+	const char *listed;  /* the same, in front of the list */
+} kinds[] = {
+	{.type = API_ACTION_TYPE, .kind = ENTITY_ACTION},
+	{API_EVENT_SOURCED_TYPE, ENTITY_EVENT_SOURCED, "Event sourced entities", is_streamed,
+	 "streamed methods", "streamed methods"},
+};
+
+const char *api_entity_type(size_t i)
+{
+	return i < sizeof(kinds) / sizeof(kinds[0]) ? kinds[i].type : NULL;
+}
+
+static const struct kind *find_kind(struct span type)
+{
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		if (span_eq_str(type, kinds[i].type))
+			return &kinds[i];
+	}
+	return NULL;
+}
+
+static void refuse_type(struct building *b, const struct declared *declared)
+{
+	struct buf types;
+
+	buf_init(&types, 512);
+	for (size_t i = 0; api_entity_type(i); i++)
+		(void)buf_printf(&types, "%s%s", i ? "," : "", api_entity_type(i));
+	refuse(b,
+	       "Service [%.*s] has declared an unsupported entity type [%.*s]. Supported types are "
+	       "%.*s",
+	       SPAN_FMT(declared->service_name), SPAN_FMT(declared->type),
+	       SPAN_FMT(buf_span(&types)));
+	buf_fini(&types);
+}
+
+static void check_methods(struct building *b, const struct kind *kind,
+			  const struct api_service *service)
 {
 	struct span name = service->schema->full_name;
 	struct buf names;
 
 	buf_init(&names, 256);
-	if (list_methods(service, is_streamed, &names))
-		refuse(b,
-		       "Event sourced entities do not support streamed methods, but %.*s has the "
-		       "following streamed methods: %.*s",
-		       SPAN_FMT(name), SPAN_FMT(buf_span(&names)));
+	if (list_methods(service, kind->is_refused, &names))
+		refuse(b, "%s do not support %s, but %.*s has the following %s: %.*s", kind->name,
+		       kind->refused, SPAN_FMT(name), kind->listed, SPAN_FMT(buf_span(&names)));
 	if (list_methods(service, has_no_key, &names))
 		refuse(b,
-		       "Event sourced entities do not support methods whose parameters do not have "
-		       "at "
-		       "least one field marked as entity_key, but %.*s has the following methods "
-		       "without keys: %.*s",
-		       SPAN_FMT(name), SPAN_FMT(buf_span(&names)));
+		       "%s do not support methods whose parameters do not have at least one field "
+		       "marked as entity_key, but %.*s has the following methods without keys: "
+		       "%.*s",
+		       kind->name, SPAN_FMT(name), SPAN_FMT(buf_span(&names)));
 	buf_fini(&names);
 }
 
@@ -299,17 +340,15 @@ static enum status add_service(struct building *b, const struct declared *declar
 	struct api *api = &b->box->api;
 	struct api_service *service = &api->services[api->service_count];
 	const struct service *schema = schema_find_service(api->schema, declared->service_name);
-	bool is_action = span_eq_str(declared->type, API_ACTION_TYPE);
+	const struct kind *kind = find_kind(declared->type);
+	bool is_action = kind && kind->kind == ENTITY_ACTION;
 	enum status status;
 
 	if (!schema)
 		refuse(b, "Service [%.*s] not found in descriptors!",
 		       SPAN_FMT(declared->service_name));
-	if (!is_action && !span_eq_str(declared->type, API_EVENT_SOURCED_TYPE))
-		refuse(b,
-		       "Service [%.*s] has declared an unsupported entity type [%.*s]. Supported "
-		       "types are " API_ACTION_TYPE "," API_EVENT_SOURCED_TYPE,
-		       SPAN_FMT(declared->service_name), SPAN_FMT(declared->type));
+	if (!kind)
+		refuse_type(b, declared);
 	else if (is_action)
 		; /* Spec: D-35, a persistence id means nothing */
 	else if (declared->persistence_id.len == 0)
@@ -321,7 +360,7 @@ static enum status add_service(struct building *b, const struct declared *declar
 		return ST_OK;
 	*service = (struct api_service){
 		.schema = schema,
-		.kind = is_action ? ENTITY_ACTION : ENTITY_EVENT_SOURCED,
+		.kind = kind ? kind->kind : ENTITY_EVENT_SOURCED, /* it is refused anyhow */
 		.persistence_id = is_action ? SPAN_EMPTY
 					    : arena_span(&b->box->arena, declared->persistence_id),
 		.passivation_ms =
@@ -331,8 +370,8 @@ static enum status add_service(struct building *b, const struct declared *declar
 	api->service_count++;
 	api->has_actions = api->has_actions || is_action;
 	status = add_methods(b, service);
-	if (status == ST_OK && span_eq_str(declared->type, API_EVENT_SOURCED_TYPE))
-		check_methods(b, service);
+	if (status == ST_OK && kind && !is_action)
+		check_methods(b, kind, service);
 	return status;
 }
 

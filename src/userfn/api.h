@@ -24,9 +24,12 @@ enum entity_kind {
 	ENTITY_ACTION, /* no state, no key, any shape (D-35) */
 };
 
-/* Protocol services this gateway speaks: what ProxyInfo offers and what D-26 lists. */
 #define API_ACTION_TYPE "cloudstate.action.ActionProtocol"
 #define API_EVENT_SOURCED_TYPE "cloudstate.eventsourced.EventSourced"
+
+/* Protocol services this gateway speaks, what ProxyInfo offers and D-26 lists: the names for
+ * i = 0, 1, ...; NULL after the last. */
+const char *api_entity_type(size_t i);
 
 /* Protocol generation the function speaks. Spec: ruling R2. */
 enum api_generation { API_0_1, API_0_2 };

@@ -122,8 +122,8 @@ static void write_proxy_info(struct wire_writer *w)
 	wire_put_uint_field(w, 2, 2); /* protocol 0.2; major is the default */
 	wire_put_bytes_field(w, 3, SPAN_LIT(PROXY_NAME));
 	wire_put_bytes_field(w, 4, SPAN_LIT(PACKAGE_VERSION));
-	wire_put_bytes_field(w, 5, SPAN_LIT(API_ACTION_TYPE));
-	wire_put_bytes_field(w, 5, SPAN_LIT(API_EVENT_SOURCED_TYPE));
+	for (size_t i = 0; api_entity_type(i); i++)
+		wire_put_bytes_field(w, 5, span_from_str(api_entity_type(i)));
 }
 
 static void on_discovered(void *data, const struct grpc_status *status, struct span reply);
