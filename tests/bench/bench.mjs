@@ -1,32 +1,26 @@
-// ./dev bench [throughput|startup|memory|instructions]...: what a command costs, as ratios against
+// ./dev bench [throughput|startup|memory|instructions|http]...: what a command costs, as ratios against
 // redis-benchmark on the same machine in the same run. Absolute numbers depend on the machine; nothing here
 // gates on them. Measures take turns over several short rounds, so that what else the machine does hits
 // all of them alike; printed are medians, and the ratio is the median of the rounds' own ratios.
 //
 // throughput, startup and memory run by default, in about a minute. instructions runs the gateway under
 // valgrind: slow, but the same on every machine, which makes it the measure to compare two versions by.
+// http is the JSON side: transcoding, routes, and whole requests beside grpc-gateway; see http.mjs.
 import { execFile } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { World, builddir, call, metric, redisCommand, srcdir, waitFor } from '../integration/node/harness.mjs';
+import { http } from './http.mjs';
+import { CLIENTS, ROUNDS, SECONDS, cpuSeconds, median } from './measure.mjs';
 
 const exec = promisify(execFile);
-const SECONDS = Number(process.env.BENCH_SECONDS ?? 1);
-const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 4);
-const CLIENTS = Number(process.env.BENCH_CLIENTS ?? 64);
 const ENTITIES = Number(process.env.BENCH_ENTITIES ?? 10000);
 const KEYS = 1000;
 const REDIS_CALLS = 30000 * SECONDS; // about as long as a round of the others
 const VALGRIND_CALLS = 3000; // connecting 64 clients is then 2 % of the work
-const TICKS_PER_SECOND = 100; // USER_HZ, fixed by the kernel's interface
 
-const cpuSeconds = (pid) => {
-  const fields = fs.readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1].split(' ');
-  return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
-};
 const rssMiB = (pid) => Number(/VmRSS:\s+(\d+)/.exec(fs.readFileSync(`/proc/${pid}/status`, 'utf8'))[1]) / 1024;
-const median = (values) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
 
 // Virtual machines often have no such counter, and perf may be missing or forbidden.
 async function hasInstructionCounter() {
@@ -199,7 +193,7 @@ async function memory() {
   }
 }
 
-const sections = { throughput, startup: startUp, memory, instructions };
+const sections = { throughput, startup: startUp, memory, instructions, http };
 const wanted = process.argv.length > 2 ? process.argv.slice(2) : ['throughput', 'startup', 'memory'];
 for (const name of wanted) {
   if (!sections[name]) throw new Error(`no such section: ${name}; there are ${Object.keys(sections).join(', ')}`);
