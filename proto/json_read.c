@@ -107,10 +107,26 @@ static bool json_see(struct json_reader *reader, size_t bit)
 	return true;
 }
 
+/* Most texts keep the order of the fields, so the one behind the last is tried first. */
+static const struct field *json_find_field(struct json_frame *top, struct span key)
+{
+	const struct message *message = top->message;
+	const struct field *field = NULL;
+
+	if (top->count < message->field_count &&
+	    span_eq(message->fields[top->count].json_name, key))
+		field = &message->fields[top->count];
+	else
+		field = schema_field_by_key(message, key);
+	if (field)
+		top->count = field->index + 1;
+	return field;
+}
+
 static enum status json_message_key(struct json_reader *reader, struct span key, struct error *err)
 {
 	struct json_frame *top = json_top(reader);
-	const struct field *field = schema_field_by_key(top->message, key);
+	const struct field *field = json_find_field(top, key);
 	enum status status = json_set_key(reader, key, err);
 
 	if (status != ST_OK)

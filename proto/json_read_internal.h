@@ -38,7 +38,8 @@ struct json_frame {
 	const struct message *message;
 	const struct field *field; /* MESSAGE: whose value comes next; LIST, MAP; WRAP: a group */
 	struct wire_nest nest;
-	size_t count;	   /* LIST: whole elements; SKIP, CAPTURE: open levels */
+	size_t count;	   /* LIST: whole elements; SKIP, CAPTURE: open levels; MESSAGE: index of
+			      the field behind the last one seen */
 	size_t path_start; /* of this frame's key in the path */
 	size_t seen_start; /* of this frame's bits */
 	struct json_keys *keys;

@@ -180,12 +180,40 @@ static const uint8_t *wire_skip_group(struct wire_reader *reader, uint32_t numbe
 	return reader->end_;
 }
 
+/* A record whose tag, and whose value or length, are one byte each: most of them. False: another.
+ */
+static bool wire_next_short(struct wire_reader *reader, struct wire_field *ret_field)
+{
+	const uint8_t *at = reader->at_;
+	size_t left = wire_left(reader);
+	unsigned type;
+	size_t len;
+
+	if (left < 2 || at[0] < 1 << 3 || at[0] >= 0x80 || at[1] >= 0x80)
+		return false;
+	type = at[0] & 7;
+	len = type == WIRE_BYTES ? at[1] : 0;
+	if ((type != WIRE_VARINT && type != WIRE_BYTES) || len > left - 2)
+		return false;
+	*ret_field = (struct wire_field){
+		.number = at[0] >> 3,
+		.type = (enum wire_type)type,
+		.integer = type == WIRE_VARINT ? at[1] : 0,
+		.bytes = type == WIRE_BYTES ? span_make(at + 2, len) : SPAN_EMPTY,
+		.record = span_make(at, len + 2),
+	};
+	reader->at_ = at + len + 2;
+	return true;
+}
+
 bool wire_next(struct wire_reader *reader, struct wire_field *ret_field)
 {
 	const uint8_t *begin = reader->at_;
 	struct wire_field field = {0};
 	unsigned type;
 
+	if (wire_next_short(reader, ret_field))
+		return true;
 	if (!wire_read_tag(reader, &field.number, &type))
 		return false;
 	field.type = (enum wire_type)type;

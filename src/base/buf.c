@@ -66,7 +66,7 @@ void buf_commit(struct buf *buf, size_t written)
 	buf->end_ += written;
 }
 
-bool buf_append(struct buf *buf, struct span bytes)
+bool buf_append_grow_(struct buf *buf, struct span bytes)
 {
 	uint8_t *room = buf_reserve(buf, bytes.len);
 

@@ -38,8 +38,20 @@ static inline struct span buf_span(const struct buf *buf)
 	return span_make(buf->mem_ ? buf->mem_ + buf->start_ : NULL, buf_len(buf));
 }
 
+/* For buf_append, when there is no room yet. */
+bool buf_append_grow_(struct buf *buf, struct span bytes);
+
 /* Appends all or nothing; false (and is_full) when max_bytes would be passed. */
-bool buf_append(struct buf *buf, struct span bytes);
+static inline bool buf_append(struct buf *buf, struct span bytes)
+{
+	if (bytes.len > buf->cap_ - buf->end_ || buf_len(buf) > buf->max_bytes ||
+	    bytes.len > buf->max_bytes - buf_len(buf))
+		return buf_append_grow_(buf, bytes);
+	if (bytes.len)
+		memcpy(buf->mem_ + buf->end_, bytes.data, bytes.len);
+	buf->end_ += bytes.len;
+	return true;
+}
 bool buf_append_str(struct buf *buf, const char *text);
 bool buf_printf(struct buf *buf, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

@@ -65,7 +65,10 @@ bool text_is_utf8(struct span bytes)
 
 		while (bytes.len - i >= TEXT_WORD && !(text_word(bytes.data + i) & TEXT_EACH(0x80)))
 			i += TEXT_WORD;
-		if (i == bytes.len)
+		/* A short rest in one look, too, together with what was looked at before. */
+		if (i == bytes.len ||
+		    (i >= TEXT_WORD && bytes.len - i < TEXT_WORD &&
+		     !(text_word(bytes.data + bytes.len - TEXT_WORD) & TEXT_EACH(0x80))))
 			break;
 		if (bytes.data[i] < 0x80) {
 			i++;
