@@ -61,11 +61,16 @@ void json_scan_end(struct json_printer *printer, const struct json_scan *scan)
 	printer->depth--;
 }
 
-/* Whether a record is one of the field, or unknown because its wire type is another. */
+/* Whether a record is one of the field, or unknown: because its wire type is another, or because a
+ * closed enum does not know its number (an earlier value of the field counts then). Elements of
+ * lists are looked at when they are printed. */
 static bool json_is_record_of(const struct field *field, const struct wire_field *record)
 {
 	enum wire_type type = schema_wire_type(field->type);
 
+	if (field->enum_type && field->enum_type->is_closed && !field->is_repeated)
+		return record->type == type &&
+		       schema_enum_by_number(field->enum_type, (int32_t)(uint32_t)record->integer);
 	return record->type == type || (record->type == WIRE_BYTES && field->is_repeated &&
 					schema_type_is_packable(field->type));
 }
@@ -333,21 +338,6 @@ static enum status json_print_member(struct json_printer *printer, const struct 
 	return status;
 }
 
-/* True when an enum that does not know the number leaves the field unset. */
-static bool json_is_foreign_enum(const struct json_printer *printer, const struct field *field,
-				 struct json_runs runs)
-{
-	struct json_cursor cursor;
-	struct wire_field record = {0};
-
-	if (!field->enum_type || !field->enum_type->is_closed || field->is_repeated)
-		return false;
-	json_cursor_init(&cursor, printer, runs);
-	while (json_cursor_next(&cursor, &record))
-		continue;
-	return !schema_enum_by_number(field->enum_type, (int32_t)(uint32_t)record.integer);
-}
-
 /* Only fields that are set: goes from run to run. */
 static enum status json_print_set_members(struct json_printer *printer,
 					  const struct json_scan *scan, bool is_first)
@@ -362,8 +352,7 @@ static enum status json_print_set_members(struct json_printer *printer,
 
 		while (at < end && printer->runs[at].field_index == field->index)
 			at++;
-		if (json_is_unset(printer, field, runs) ||
-		    json_is_foreign_enum(printer, field, runs))
+		if (json_is_unset(printer, field, runs))
 			continue;
 		status = json_print_member(printer, field, runs, is_first);
 		is_first = false;
@@ -383,8 +372,7 @@ static enum status json_print_all_members(struct json_printer *printer,
 
 		/* Extensions are many and of others: an empty list of one is not printed. */
 		if ((field->has_presence || field->is_extension) &&
-		    (json_is_unset(printer, field, runs) ||
-		     json_is_foreign_enum(printer, field, runs)))
+		    json_is_unset(printer, field, runs))
 			continue;
 		status = json_print_member(printer, field, runs, is_first);
 		is_first = false;

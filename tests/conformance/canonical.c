@@ -35,6 +35,9 @@ static const struct field *canonical_field(const struct message *message,
 {
 	const struct field *field = schema_field_by_number(message, record->number);
 
+	if (field && field->enum_type && field->enum_type->is_closed && !field->is_repeated &&
+	    !schema_enum_by_number(field->enum_type, (int32_t)(uint32_t)record->integer))
+		return NULL; /* kept, as an unknown field */
 	if (!field || record->type == schema_wire_type(field->type))
 		return field;
 	return field->is_repeated && record->type == WIRE_BYTES &&

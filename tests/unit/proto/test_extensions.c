@@ -120,6 +120,33 @@ static void json_goes_both_ways(void **state)
 	}
 }
 
+/* A number that a closed enum does not know is an unknown field, which leaves an earlier value. */
+static void unknown_number_of_closed_enum(void **state)
+{
+	static const uint8_t wire[] = {0xc0, 0x06, 0x00, 0xc0, 0x06, 0x07};
+	static const struct {
+		const char *name;
+		struct span wire;
+		const char *json;
+	} rows[] = {
+		{"alone", {wire + 3, 3}, "{}"},
+		{"after a known one", {wire, 6}, "{\"[headgate.test.extended.kind]\":\"NONE\"}"},
+	};
+	const struct group *group = *state;
+
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		const struct json_print_options print = {.schema = group->schema};
+		struct error err = {0};
+		struct buf json;
+
+		buf_init(&json, 4096);
+		UNIT_ROW(rows[i].name,
+			 json_from_wire(group->base, rows[i].wire, &print, &json, &err) == ST_OK);
+		UNIT_ROW_SPAN(rows[i].name, buf_span(&json), rows[i].json);
+		buf_fini(&json);
+	}
+}
+
 static void other_names_are_unknown(void **state)
 {
 	static const char *const rows[] = {
@@ -218,6 +245,7 @@ int main(void)
 		cmocka_unit_test(extensions_are_fields),
 		cmocka_unit_test(sets_keep_theirs_to_themselves),
 		cmocka_unit_test(json_goes_both_ways),
+		cmocka_unit_test(unknown_number_of_closed_enum),
 		cmocka_unit_test(other_names_are_unknown),
 		cmocka_unit_test(bad_extensions_are_named),
 	};
