@@ -276,12 +276,13 @@ static bool judge_line(struct judge *judge, struct span text)
 	return judge_print(judge);
 }
 
-/* Judges all lines that are whole and keeps the rest. */
-static bool judge_chunk(struct judge *judge, struct buf *text, bool *is_skipping)
+/* Judges all lines that are whole and keeps the rest. Up to fresh there is no end of a line. */
+static bool judge_chunk(struct judge *judge, struct buf *text, size_t fresh, bool *is_skipping)
 {
 	struct span rest = buf_span(text);
+	size_t end = fresh + span_find(span_skip(rest, fresh), '\n');
 
-	for (size_t end = span_find(rest, '\n'); end < rest.len; end = span_find(rest, '\n')) {
+	for (; end < rest.len; end = span_find(rest, '\n')) {
 		judge->number++;
 		if (!*is_skipping && !judge_line(judge, span_head(rest, end)))
 			return false;
@@ -309,6 +310,7 @@ static void judge_file(struct judge *judge, int fd)
 
 	buf_init(&text, REQUESTS_LINE_BYTES_MAX + 2 * REQUESTS_READ_BYTES);
 	for (;;) {
+		size_t fresh = buf_len(&text);
 		uint8_t *room = buf_reserve(&text, REQUESTS_READ_BYTES);
 
 		got = room ? read(fd, room, REQUESTS_READ_BYTES) : -1;
@@ -317,7 +319,7 @@ static void judge_file(struct judge *judge, int fd)
 		if (got <= 0)
 			break;
 		buf_commit(&text, (size_t)got);
-		if (!judge_chunk(judge, &text, &is_skipping)) {
+		if (!judge_chunk(judge, &text, fresh, &is_skipping)) {
 			buf_fini(&text);
 			return;
 		}

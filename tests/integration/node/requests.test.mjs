@@ -148,6 +148,34 @@ describe('headgate check --requests', () => {
     }
   });
 
+  it('goes on after a line that is no request', () => {
+    const input = ['{"id":1,"method":"GET","path":"/shapes/a"}', 'nonsense', '', '{"id":3,"method":"PUT","path":"/shapes/a","headers":{"Content-Length":"9"},"body":"{}"}',
+      '{"id":4,"method":"GET","path":"/alive"}'].join('\n');
+    const { stdout, stderr, status } = spawnSync(headgate, ['check', '--descriptor-set', set, '--requests', '-'], { input, encoding: 'utf8' });
+    const results = stdout.trim().split('\n').map((line) => JSON.parse(line));
+    assert.equal(status, 2);
+    assert.deepEqual(results.map(({ http_status, line }) => http_status ?? line), [200, 2, 4, 200]);
+    assert.deepEqual(results[1], { id: null, line: 2, fault: 'not a JSON object' });
+    assert.equal(results[2].id, 3);
+    assert.match(stderr, /^headgate: -:2: .*\nheadgate: -:4: the body is not as long/);
+  });
+
+  it('tells a line that is too long and reads on', () => {
+    const input = `${'x'.repeat(65 << 20)}\n{"method":"GET","path":"/alive"}`;
+    const { stdout, status } = spawnSync(headgate, ['check', '--descriptor-set', set, '--requests', '-'], { input, encoding: 'utf8' });
+    assert.equal(status, 2);
+    assert.deepEqual(stdout.trim().split('\n').map((line) => JSON.parse(line)), [
+      { id: null, line: 1, fault: 'the line is too long' }, { id: null, http_status: 200, builtin: true }]);
+  });
+
+  it('judges ten thousand lines in one go', () => {
+    const line = (id) => JSON.stringify({ id, method: 'PUT', path: '/shapes/a', headers: { 'X-Many': ['a', 'b'] }, body: '{"name":"x"}' });
+    const results = judge(world, Array(10000).fill(['PUT', '/shapes/a', {}, '{"name":"x"}']));
+    assert.ok(results.every(({ http_status }) => http_status === 200));
+    const { stdout } = spawnSync(headgate, ['check', '--descriptor-set', set, '--requests', '-'], { input: line(7), encoding: 'utf8' });
+    assert.equal(JSON.parse(stdout).message.name, 'x');
+  });
+
   it('is not blown up by a hostile path', () => {
     const began = process.hrtime.bigint();
     const hostile = [['GET', `/shapes${'/'.repeat(64000)}`], ['GET', `/shapes/${':'.repeat(64000)}`], ['GET', `/shapes/${'a/'.repeat(32000)}`]];
