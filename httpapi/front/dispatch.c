@@ -49,6 +49,8 @@ static void dispatch_in_manners(struct front *front, struct http_request *reques
 		front->params.stage->on_route(front->params.stage->data, &route.match);
 	if (route.kind == REQUEST_CALL)
 		json_exchange_serve(front, request, head, &route.match);
+	else if (route.kind == REQUEST_GRPC_WEB)
+		grpc_web_serve(front, request, head);
 	else if (route.kind == REQUEST_OPTIONS)
 		dispatch_no_content(request, buf_span(&route.allow));
 	else

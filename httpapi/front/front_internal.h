@@ -58,7 +58,7 @@ struct front {
 	struct transcode_options transcode;
 	struct span ignored_query[TRANSCODE_IGNORED_MAX];
 	struct metrics_series *refused[FRONT_REFUSAL_COUNT_];
-	struct list calls;	/* grpc_exchange and json_exchange objects, to be cut at the end */
+	struct list calls;	/* exchange objects of every codec, to be cut at the end */
 	size_t call_count;	/* exchanges and, for gRPC, answers on their way */
 	size_t running_count;	/* of them, those without an answer: http.max_requests */
 	struct list json_spare; /* finished json_exchange objects, to be used again */
@@ -80,7 +80,7 @@ MUST_CHECK enum status front_new(struct loop *loop, const struct front_params *p
 /* The call goes to whom it is for. */
 void front_accept(struct front *front, struct exchange *exchange);
 
-/* A call in progress, embedded in both kinds of exchange. */
+/* A call in progress, embedded in every kind of exchange. */
 struct front_call {
 	struct list node;
 	struct front *front;
@@ -106,7 +106,12 @@ void front_strip_metadata(struct metadata *metadata);
 /* One stream whose content type is gRPC's. data is the front. */
 void grpc_exchange_serve(void *data, struct h2_stream *stream, const struct h2_headers *headers);
 
-/* One request that is not gRPC, on the public port: built-in pages, JSON calls. data is the front.
+/* A POST whose content type is gRPC-Web's (grpc_web_form), on either version of HTTP. */
+void grpc_web_serve(struct front *front, struct http_request *request,
+		    const struct http_head *head);
+
+/* One request that is not gRPC over HTTP/2, on the public port: built-in pages, gRPC-Web and JSON
+ * calls. data is the front.
  */
 void dispatch_serve(void *data, struct http_request *request, const struct http_head *head);
 

@@ -1,10 +1,7 @@
 /* A gRPC call as an exchange: the two contracts are nearly the same, so this only passes on. */
-#include <stdio.h>
-
 #include "httpapi/front/front_internal.h"
+#include "httpapi/front/grpc_entry.h"
 #include "httpapi/front/routes.h"
-#include "proto/schema.h"
-#include "src/base/clock.h"
 #include "src/base/mem.h"
 #include "src/config/config.h"
 #include "src/grpc/grpc_call.h"
@@ -124,21 +121,14 @@ static void grpc_exchange_cut(struct front_call *base)
 	grpc_exchange_free(self);
 }
 
-/* A call whose client named no deadline still has one, unless streams may go on for ever. */
 static void grpc_exchange_set_deadline(struct grpc_exchange *self)
 {
-	const struct method *method = self->exchange.method->schema;
-	const struct config *config = self->base.front->params.config;
-	bool is_stream = method->client_streaming || method->server_streaming;
-	uint64_t wait_ms =
-		is_stream ? config->http_stream_timeout_ms : config->http_request_timeout_ms;
-	uint64_t deadline_ns = grpc_server_deadline_ns(self->call);
+	uint64_t named_ns = grpc_server_deadline_ns(self->call);
+	uint64_t deadline_ns =
+		grpc_entry_deadline_ns(self->base.front, self->exchange.method->schema, named_ns);
 
-	if (deadline_ns == DEADLINE_NEVER && wait_ms) {
-		deadline_ns =
-			clock_deadline(loop_now_ns(self->base.front->loop), wait_ms * NS_PER_MS);
+	if (deadline_ns != named_ns)
 		grpc_server_set_deadline(self->call, deadline_ns);
-	}
 	self->exchange.deadline_ns = deadline_ns;
 }
 
@@ -173,30 +163,12 @@ static void grpc_exchange_accept(struct front *front, struct h2_stream *stream,
 
 void grpc_exchange_serve(void *data, struct h2_stream *stream, const struct h2_headers *headers)
 {
-	struct front *front = data;
-	struct span path = h2_headers_get(headers, ":path");
-	const struct api_method *method;
-	char message[160];
+	struct grpc_refusal refusal;
+	const struct api_method *method =
+		grpc_entry_find(data, h2_headers_get(headers, ":path"), &refusal);
 
-	if (!front->routes) {
-		front_count_refused(front, FRONT_REFUSED_NOT_READY);
-		grpc_server_refuse(stream, ST_UNAVAILABLE,
-				   SPAN_LIT("user function is not connected"));
-		return;
-	}
-	method = api_find(front->routes->api, path);
-	if (!method) {
-		front_count_refused(front, FRONT_REFUSED_NOT_FOUND);
-		(void)snprintf(message, sizeof(message), "unknown method %.*s",
-			       SPAN_FMT(span_head(path, 128)));
-		grpc_server_refuse(stream, ST_UNIMPLEMENTED, span_from_str(message));
-		return;
-	}
-	if (front->running_count >= front->params.config->http_max_requests) {
-		front_count_refused(front, FRONT_REFUSED_LIMIT);
-		grpc_server_refuse(stream, ST_RESOURCE_EXHAUSTED,
-				   SPAN_LIT("too many calls in progress"));
-		return;
-	}
-	grpc_exchange_accept(front, stream, headers, method);
+	if (method)
+		grpc_exchange_accept(data, stream, headers, method);
+	else
+		grpc_server_refuse(stream, refusal.code, span_from_str(refusal.message));
 }

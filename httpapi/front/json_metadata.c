@@ -39,8 +39,7 @@ static bool json_metadata_list_has(struct span connection, struct span name)
 	return false;
 }
 
-/* True when a Connection header names this header as hop-by-hop. Spec: RFC 9110 7.6.1 */
-static bool json_metadata_is_hop(const struct h2_headers *headers, struct span name)
+bool json_metadata_is_hop(const struct h2_headers *headers, struct span name)
 {
 	for (size_t i = 0; i < headers->count; i++)
 		if (span_eq(headers->items[i].name, SPAN_LIT("connection")) &&

@@ -12,6 +12,7 @@
 /* HTTP request headers as call metadata, and the deadline they ask for. Pure.
  * Spec: docs/http-mapping.md, "Headers and metadata", "Timeouts" */
 struct error;
+struct h2_headers;
 struct http_head;
 struct metadata;
 
@@ -19,6 +20,9 @@ struct metadata;
  * Errors: ST_INVALID_ARGUMENT bad base64 of a -bin header; ST_RESOURCE_EXHAUSTED too many. */
 MUST_CHECK enum status json_metadata_read(const struct http_head *head, struct arena *arena,
 					  struct metadata *metadata, struct error *err);
+
+/* True when a Connection header names this header as hop-by-hop. Spec: RFC 9110 7.6.1 */
+bool json_metadata_is_hop(const struct h2_headers *headers, struct span name);
 
 /* Grpc-Timeout and X-Server-Timeout: the smaller of the two; DEADLINE_NEVER when there is neither.
  * ST_INVALID_ARGUMENT when one is malformed. */

@@ -3,8 +3,10 @@
 #include "httpapi/cors.h"
 #include "httpapi/encoding.h"
 #include "httpapi/etag.h"
+#include "httpapi/front/grpc_web.h"
 #include "httpapi/front/manners.h"
 #include "httpapi/front/routes.h"
+#include "httpapi/media_type.h"
 #include "httpapi/route_table.h"
 #include "src/base/gzip.h"
 #include "src/base/text.h"
@@ -53,6 +55,13 @@ static void start(const struct manners *self, const struct http_response *respon
 			put(reply, response->headers[i].name, response->headers[i].value);
 }
 
+static bool is_grpc_web(struct manners_reply *reply)
+{
+	const struct h2_header *type = find(reply, "content-type");
+
+	return type && grpc_web_form(type->value) != GRPC_WEB_NONE;
+}
+
 static void put_origin(const struct manners *self, struct manners_reply *reply)
 {
 	const struct cors *cors = &self->front->cors;
@@ -68,6 +77,9 @@ static void put_origin(const struct manners *self, struct manners_reply *reply)
 		put(reply, SPAN_LIT("access-control-allow-credentials"), SPAN_LIT("true"));
 	if (cors->expose.len)
 		put(reply, SPAN_LIT("access-control-expose-headers"), cors->expose);
+	if (is_grpc_web(reply))
+		put(reply, SPAN_LIT("access-control-expose-headers"),
+		    SPAN_LIT("grpc-status, grpc-message, grpc-status-details-bin"));
 }
 
 /* Spec: RFC 9110 15.5.2, a 401 names at least one */
@@ -179,6 +191,17 @@ void manners_send_begin(struct manners *self, const struct http_response *head)
 	http_request_begin(self->inner, &reply.response);
 }
 
+/* The preflight of a gRPC-Web call: every client has this header. */
+static bool asks_for_grpc_web(struct span wanted, struct span asked)
+{
+	if (!span_eq(wanted, SPAN_LIT("POST")))
+		return false;
+	while (asked.len)
+		if (span_eq_nocase(media_type_next_part(&asked, ','), SPAN_LIT("x-grpc-web")))
+			return true;
+	return false;
+}
+
 static bool find_methods(const struct manners *self, const struct http_head *head,
 			 struct span wanted, struct buf *methods)
 {
@@ -203,6 +226,7 @@ bool manners_preflight(struct manners *self, const struct http_head *head)
 	struct span wanted = h2_headers_get(&head->headers, "access-control-request-method");
 	struct span asked = h2_headers_get(&head->headers, "access-control-request-headers");
 	struct manners_reply reply;
+	bool is_web = asks_for_grpc_web(wanted, asked);
 	char age[TEXT_U64_DIGITS];
 	struct buf methods;
 
@@ -210,7 +234,11 @@ bool manners_preflight(struct manners *self, const struct http_head *head)
 	    !h2_headers_get(&head->headers, "origin").len || !cors_is_name_list(wanted))
 		return false;
 	buf_init(&methods, MANNERS_ALLOW_BYTES_MAX);
-	if (!find_methods(self, head, wanted, &methods)) {
+	/* Whatever its path: that there is no such method, or no function yet, is for the call's
+	 * own status to say, which the page can read. */
+	if (is_web)
+		(void)buf_append_str(&methods, "POST"); /* fits */
+	else if (!find_methods(self, head, wanted, &methods)) {
 		buf_fini(&methods);
 		return false;
 	}
@@ -225,6 +253,9 @@ bool manners_preflight(struct manners *self, const struct http_head *head)
 			put(&reply, SPAN_LIT("access-control-allow-headers"), cors->headers);
 		else if (cors->has_any_header && cors_is_name_list(asked))
 			put(&reply, SPAN_LIT("access-control-allow-headers"), asked);
+		if (is_web && !cors->has_any_header)
+			put(&reply, SPAN_LIT("access-control-allow-headers"),
+			    SPAN_LIT("content-type, x-grpc-web, x-user-agent, grpc-timeout"));
 		put(&reply, SPAN_LIT("access-control-max-age"),
 		    text_from_u64(cors->max_age_s, age));
 	}

@@ -1,5 +1,7 @@
 #include "httpapi/front/request_route.h"
 
+#include "httpapi/front/grpc_web.h"
+
 /* All methods of a table, far shorter in practice. */
 #define ALLOW_BYTES_MAX ((size_t)4096)
 
@@ -24,6 +26,18 @@ static bool is_grpc(struct span content_type)
 	struct span prefix = SPAN_LIT("application/grpc");
 
 	return span_eq_nocase(span_head(content_type, prefix.len), prefix);
+}
+
+static void take_grpc_web(struct span method, struct request_route *route)
+{
+	static const struct refusal no_post = {FRONT_REFUSED_METHOD, ST_UNIMPLEMENTED, 405,
+					       SPAN_LIT("gRPC-Web calls are POST requests")};
+
+	route->kind = REQUEST_GRPC_WEB;
+	if (span_eq(method, SPAN_LIT("POST")))
+		return;
+	refuse(route, &no_post);
+	(void)buf_append_str(&route->allow, "POST"); /* fits */
 }
 
 static void look_up(const struct route_table *table, struct span method, struct span target,
@@ -58,7 +72,10 @@ void request_route_find(const struct route_table *table, struct span method, str
 	static const struct refusal grpc = {FRONT_REFUSED_TYPE, ST_INVALID_ARGUMENT, 415,
 					    SPAN_LIT("gRPC is served over HTTP/2, with content "
 						     "type application/grpc or "
-						     "application/grpc+proto")};
+						     "application/grpc+proto; gRPC-Web as "
+						     "application/grpc-web or "
+						     "application/grpc-web-text, each with or "
+						     "without +proto")};
 	static const struct refusal no_such_method = {FRONT_REFUSED_METHOD, ST_UNIMPLEMENTED, 501,
 						      SPAN_LIT("this method is not served")};
 	static const struct refusal not_ready = {FRONT_REFUSED_NOT_READY, ST_UNAVAILABLE, 0,
@@ -70,7 +87,9 @@ void request_route_find(const struct route_table *table, struct span method, str
 	ret_route->http_status = 0;
 	ret_route->message = SPAN_EMPTY;
 	buf_init(&ret_route->allow, ALLOW_BYTES_MAX);
-	if (is_grpc(content_type))
+	if (grpc_web_form(content_type) != GRPC_WEB_NONE)
+		take_grpc_web(method, ret_route);
+	else if (is_grpc(content_type))
 		refuse(ret_route, &grpc);
 	else if (span_eq(method, SPAN_LIT("CONNECT")) || span_eq(method, SPAN_LIT("TRACE")))
 		refuse(ret_route, &no_such_method);

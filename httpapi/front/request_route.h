@@ -10,9 +10,10 @@
 /* What becomes of a request that is no built-in page, before its fields and its body are looked at:
  * one answer for the port and for `headgate check`. Pure. */
 enum request_kind {
-	REQUEST_CALL,	 /* match is the route */
-	REQUEST_OPTIONS, /* 204 with allow */
-	REQUEST_REFUSED, /* code, http_status and message say why; 405 has allow */
+	REQUEST_CALL,	  /* match is the route */
+	REQUEST_GRPC_WEB, /* what its path calls is for gRPC to say */
+	REQUEST_OPTIONS,  /* 204 with allow */
+	REQUEST_REFUSED,  /* code, http_status and message say why; 405 has allow */
 };
 
 struct request_route {

@@ -5,6 +5,7 @@
 #include "httpapi/front/http_reply.h"
 #include "httpapi/front/http_request.h"
 #include "httpapi/front/routes.h"
+#include "httpapi/option_selection.h"
 #include "proto/json.h"
 #include "src/base/clock.h"
 #include "src/base/error.h"
@@ -13,6 +14,7 @@
 #include "src/config/call_options.h"
 #include "src/router/exchange.h"
 #include "src/runtime/loop.h"
+#include "src/userfn/api.h"
 
 /* One piece of a body, as a socket gives it. */
 #define REHEARSAL_PIECE_BYTES ((size_t)64 * 1024)
@@ -143,8 +145,10 @@ static const struct http_transport_ops rehearsal_transport = {
 static void rehearsal_on_message(struct exchange *exchange, void *data, struct span message)
 {
 	struct rehearsal *self = data;
-	const struct http_rule *rule = &self->result.match.route->rule;
-	const struct call_options *from = rule->options;
+	/* gRPC-Web follows no rule. */
+	const struct call_options plain = option_selection_default(&self->offline->config, false);
+	const struct call_options *from =
+		self->result.has_route ? self->result.match.route->rule.options : &plain;
 	const struct json_print_options options = {
 		.schema = self->offline->schema,
 		.always_print_primitive_fields = from->always_print_primitive_fields,
@@ -157,7 +161,8 @@ static void rehearsal_on_message(struct exchange *exchange, void *data, struct s
 
 	if (buf_len(&self->result.messages))
 		(void)buf_append_byte(&self->result.messages, ',');
-	if (json_from_wire(rule->method->input, message, &options, &self->result.messages, &err))
+	if (json_from_wire(exchange->method->schema->input, message, &options,
+			   &self->result.messages, &err))
 		exchange_fail(exchange, err.status, span_from_str(err.message));
 	else
 		exchange_read(exchange);

@@ -185,7 +185,8 @@ static void write_answer(struct judge *judge, const struct rehearsal_result *res
 
 static void write_messages(struct judge *judge, const struct rehearsal_result *result)
 {
-	bool is_stream = result->match.route->rule.method->client_streaming;
+	/* gRPC-Web follows no rule, and may hold any number of messages. */
+	bool is_stream = !result->has_route || result->match.route->rule.method->client_streaming;
 	struct buf *out = &judge->out;
 
 	(void)buf_append_str(out, is_stream ? ",\"messages\":[" : ",\"message\":");

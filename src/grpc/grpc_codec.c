@@ -112,6 +112,21 @@ void grpc_timeout_print(uint64_t ns, char text[16])
 	(void)snprintf(text, 16, "%u%c", (unsigned)value, grpc_units[unit].letter);
 }
 
+enum status grpc_head_read(const struct h2_headers *headers, uint64_t *ret_wait_ns,
+			   struct error *err)
+{
+	struct span encoding = h2_headers_get(headers, "grpc-encoding");
+	struct span timeout = h2_headers_get(headers, "grpc-timeout");
+
+	*ret_wait_ns = DEADLINE_NEVER;
+	if (encoding.len && !span_eq(encoding, SPAN_LIT("identity")))
+		return error_set(err, ST_UNIMPLEMENTED, "encoding %.*s is not known here",
+				 SPAN_FMT(span_head(encoding, 64)));
+	if (timeout.data && !grpc_timeout_parse(timeout, ret_wait_ns))
+		return error_set(err, ST_INVALID_ARGUMENT, "malformed grpc-timeout");
+	return ST_OK;
+}
+
 bool grpc_message_encode(struct span message, struct buf *out)
 {
 	static const char hex[] = "0123456789ABCDEF";

@@ -12,6 +12,7 @@
 /* The pure half of gRPC over HTTP/2: message frames, grpc-timeout, grpc-message, binary metadata,
  * and what an HTTP answer without gRPC means. Spec: grpc PROTOCOL-HTTP2.md */
 struct error;
+struct h2_headers;
 
 #define GRPC_FRAME_HEAD_BYTES 5
 
@@ -33,6 +34,11 @@ enum grpc_frame_state grpc_frame_read(struct span input, size_t max_bytes, struc
 bool grpc_timeout_parse(struct span text, uint64_t *ret_ns);
 /* Writes the shortest form that does not round down to zero; at most 10 bytes with NUL. */
 void grpc_timeout_print(uint64_t ns, char text[16]);
+
+/* What the head of a call says about its messages and its time: an encoding other than identity is
+ * ST_UNIMPLEMENTED, a malformed grpc-timeout ST_INVALID_ARGUMENT. DEADLINE_NEVER without one. */
+MUST_CHECK enum status grpc_head_read(const struct h2_headers *headers, uint64_t *ret_wait_ns,
+				      struct error *err);
 
 /* grpc-message: percent-encoding of bytes outside 0x20..0x7E and '%'; invalid escapes are kept. */
 bool grpc_message_encode(struct span message, struct buf *out);

@@ -221,21 +221,16 @@ void grpc_server_refuse(struct h2_stream *stream, enum status code, struct span 
 static enum status grpc_server_read_head(struct grpc_server_call *call,
 					 const struct h2_headers *headers, struct error *err)
 {
-	struct span encoding = h2_headers_get(headers, "grpc-encoding");
-	struct span timeout = h2_headers_get(headers, "grpc-timeout");
 	uint64_t wait_ns;
+	enum status status;
 
 	call->deadline_ns = DEADLINE_NEVER;
 	if (!span_eq(h2_headers_get(headers, ":method"), SPAN_LIT("POST")))
 		return error_set(err, ST_UNIMPLEMENTED, "gRPC calls are POST requests");
-	if (encoding.len && !span_eq(encoding, SPAN_LIT("identity")))
-		return error_set(err, ST_UNIMPLEMENTED, "encoding %.*s is not known here",
-				 SPAN_FMT(span_head(encoding, 64)));
-	if (timeout.data) {
-		if (!grpc_timeout_parse(timeout, &wait_ns))
-			return error_set(err, ST_INVALID_ARGUMENT, "malformed grpc-timeout");
-		call->deadline_ns = clock_deadline(loop_now_ns(call->loop), wait_ns);
-	}
+	status = grpc_head_read(headers, &wait_ns, err);
+	if (status)
+		return status;
+	call->deadline_ns = clock_deadline(loop_now_ns(call->loop), wait_ns);
 	return metadata_from_headers(&call->metadata, &call->arena, headers, err);
 }
 

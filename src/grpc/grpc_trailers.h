@@ -9,7 +9,8 @@
 #include "src/grpc/metadata.h"
 #include "src/h2/h2.h"
 
-/* A struct grpc_status as HTTP/2 headers and back. Internal to src/grpc. */
+/* A struct grpc_status as headers and back: for the calls of src/grpc, and for gRPC-Web, which
+ * prints the list into a body. */
 struct grpc_status;
 
 /* Clients refuse header lists of more than 8 to 16 KiB and then lose the status itself: a longer

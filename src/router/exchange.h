@@ -55,7 +55,7 @@ struct exchange {
 	const struct api_method *method; /* the front holds a reference on its api */
 	const struct metadata *metadata; /* request metadata; never NULL */
 	uint64_t deadline_ns;		 /* DEADLINE_NEVER: none */
-	const char *protocol;		 /* "grpc" or "json": a metric label */
+	const char *protocol;		 /* "grpc", "grpc-web" or "json": a metric label */
 	const char *peer;		 /* for logs */
 	unsigned hops;			 /* 0: a client's; else forwards and effects before it */
 	struct span trace;		 /* what led here, a line each; for the function's author */

@@ -42,7 +42,7 @@ struct fake_router {
 	/* of the newest exchange */
 	uint64_t deadline_ns;
 	char method[64];
-	char protocol[8];
+	char protocol[16];
 	char metadata[1024]; /* "key=value;" in order */
 };
 

@@ -174,6 +174,7 @@ static void read_head(struct front_client *client)
 		note_header(client, SPAN_LIT(":continue"), SPAN_EMPTY);
 	else
 		client->status = (int)status;
+	client->has_length |= status == 204; /* and it is 0 */
 	buf_consume(&client->raw.in, (size_t)(end - in.data) + 4);
 }
 

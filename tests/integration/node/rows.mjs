@@ -140,7 +140,7 @@ export const rows = [
   ['PUT', '/shapes/a', `{"value":${'['.repeat(DEEP)}${']'.repeat(DEEP)}}`, 400],
   ['PUT', '/shapes/a', '{}', 415, , { 'content-type': 'text/plain' }],
   ['PUT', '/shapes/a', '{}', 415, , { 'content-type': 'application/json; charset=utf-16' }],
-  ['PUT', '/shapes/a', '{}', 415, , { 'content-type': 'application/grpc-web+proto' }],
+  ['PUT', '/shapes/a', '{}', 415, , { 'content-type': 'application/grpc-web+json' }],
   ['PUT', '/shapes/a', '{}', 415, , { 'content-type': 'application/grpc+json' }],
   ['PUT', '/shapes/a', `{"name":"${'x'.repeat(5 << 20)}"}`, 413],
   // Refused: the headers.
