@@ -55,6 +55,14 @@ static void the_first_byte_that_is_not_plain_is_found(void **state)
 					 is_plain ? sizeof(text) : at);
 			assert_int_equal(text_is_utf8(span_make(text, sizeof(text))), c < 0x80);
 		}
+	/* A byte that is not plain, and more than a word of plain ones behind it. */
+	for (size_t at = 0; at < sizeof(text); at++) {
+		memset(text, 'a', sizeof(text));
+		text[at] = 0xFF;
+		for (size_t len = at + 1; len <= sizeof(text); len++)
+			assert_false(text_is_utf8(span_make(text, len)));
+		assert_true(text_is_utf8(span_make(text, at)));
+	}
 	assert_int_equal(text_json_plain(SPAN_EMPTY), 0);
 }
 
