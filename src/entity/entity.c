@@ -384,6 +384,7 @@ static void act_open(struct entity *entity)
 	struct entity_stream_params params = {
 		.loop = table->loop,
 		.channel = userfn_channel(table->userfn),
+		.path = "/" API_EVENT_SOURCED_TYPE "/handle",
 		.open_deadline_ns = clock_deadline(loop_now_ns(table->loop),
 						   table->limits.command_timeout_ms * NS_PER_MS),
 		.max_message_bytes = table->limits.message_bytes_max,

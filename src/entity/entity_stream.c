@@ -13,8 +13,6 @@
  * well pass it, and is only borrowed, so the rest of the page waits here; the next page is not
  * asked for before this one has left. */
 
-#define HANDLE_PATH "/cloudstate.eventsourced.EventSourced/handle"
-
 /* The transport tells when it has drained once it held more than this. Spec: src/h2/h2.h */
 #define STREAM_DRAINED_BYTES ((size_t)64 * 1024)
 
@@ -125,7 +123,7 @@ void entity_stream_open(struct entity_stream *stream, const struct entity_stream
 			const struct entity_stream_ops *ops, void *data)
 {
 	struct grpc_client_params call = {
-		.path = HANDLE_PATH,
+		.path = params->path,
 		.deadline_ns = DEADLINE_NEVER,
 		.open_deadline_ns = params->open_deadline_ns,
 		.max_message_bytes = params->max_message_bytes,

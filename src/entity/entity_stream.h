@@ -8,8 +8,8 @@
 #include "src/base/span.h"
 #include "src/base/status.h"
 
-/* One EventSourced.handle call to the function, seen as messages that may be more than the
- * transport takes at once. Embedded in its entity. */
+/* One handle call to the function, seen as messages that may be more than the transport takes at
+ * once. Embedded in its entity. */
 struct channel;
 struct entity_backlog;
 struct grpc_client_call;
@@ -36,6 +36,7 @@ struct entity_stream {
 struct entity_stream_params {
 	struct loop *loop;
 	struct channel *channel;
+	const char *path; /* a literal: "/package.Service/handle" */
 	uint64_t open_deadline_ns;
 	size_t max_message_bytes;
 };
