@@ -160,7 +160,18 @@ static struct grpc_status status_of(enum status code, const char *message)
 	return (struct grpc_status){.code = code, .message = span_from_str(message)};
 }
 
-static const char failed[] = "it \"failed\"\n";
+/* How the function of the test ends a call. */
+static struct grpc_status end_of(enum status code)
+{
+	static struct metadata_item why = {SPAN_LIT("x-why"), SPAN_LIT("this")};
+	static const struct metadata trailers = {.items = &why, .count = 1};
+
+	return (struct grpc_status){
+		.code = code,
+		.message = code ? SPAN_LIT("it \"failed\"\n") : SPAN_EMPTY,
+		.trailers = code ? &trailers : NULL,
+	};
+}
 
 static void calls_of_every_shape(void **state)
 {
@@ -186,8 +197,7 @@ static void calls_of_every_shape(void **state)
 	(void)state;
 	for (size_t i = 0; i < WAYS * COUNT_OF(rows); i++) {
 		size_t row = i / WAYS;
-		enum status end = rows[row].function.end;
-		struct grpc_status status = status_of(end, end ? failed : "");
+		struct grpc_status status = end_of(rows[row].function.end);
 
 		stream_be(&stream, rows[row].function);
 		open_call(i % WAYS, rows[row].path, NULL);
@@ -460,7 +470,7 @@ static void both_ways_at_once(void **state)
 /* A function that has heard enough ends the call; over HTTP/1.1 too. */
 static void a_call_can_end_before_its_request(void **state)
 {
-	struct grpc_status status = status_of(ST_ABORTED, failed);
+	struct grpc_status status = end_of(ST_ABORTED);
 
 	(void)state;
 	for (size_t way = 0; way < WAYS; way++) {
