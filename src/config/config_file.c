@@ -188,7 +188,9 @@ enum status config_file_read(struct config *config, const char *name, struct spa
 	enum status status;
 
 	BUG_ON(!yaml_parser_initialize(&file.parser) && "out of memory");
-	yaml_parser_set_input_string(&file.parser, content.data, content.len);
+	/* An empty file has no bytes at all, which the library does not take. */
+	yaml_parser_set_input_string(&file.parser, content.len ? content.data : (const uint8_t *)"",
+				     content.len);
 	status = config_file_parse(&file, err);
 	yaml_parser_delete(&file.parser);
 	return status;

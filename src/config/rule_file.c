@@ -389,7 +389,9 @@ static enum status rule_parse(struct rule_reader *reader, struct span content)
 	enum status status;
 
 	BUG_ON(!yaml_parser_initialize(&parser) && "out of memory");
-	yaml_parser_set_input_string(&parser, content.data, content.len);
+	/* An empty file has no bytes at all, which the library does not take. */
+	yaml_parser_set_input_string(&parser, content.len ? content.data : (const uint8_t *)"",
+				     content.len);
 	if (yaml_parser_load(&parser, &reader->document)) {
 		status = rule_read_document(reader);
 		yaml_document_delete(&reader->document);

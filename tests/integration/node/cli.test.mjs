@@ -61,6 +61,14 @@ describe('headgate check', () => {
     assert.match(stdout, /^GET +\/v3\/\{user_id\} -> /m);
   });
 
+  it('takes an empty configuration for all defaults, but not empty rules', async () => {
+    const config = file('empty.yaml', '');
+    assert.equal((await check('--config', config)).code, 0);
+    const { code, stderr } = await check('--config', config, '--rules', file('empty-rules.yaml', ''));
+    assert.equal(code, 1);
+    assert.match(stderr, /empty-rules\.yaml:1: the file is empty/);
+  });
+
   it('takes nothing from the environment', async () => {
     const { code } = await headgate(['check', '--descriptor-set', cart], { env: { PORT: 'nonsense', HEADGATE_CONFIG: '/nowhere' } });
     assert.equal(code, 0);
