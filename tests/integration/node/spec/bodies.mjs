@@ -122,7 +122,7 @@ const patch = {
   title: '§7 PATCH',
   rules: {
     Change: ['PATCH /p/{str} inner', 'PATCH /n/{inner.name}/{inner.deep.id} inner', 'PATCH /star/{str} *', 'PUT /put/{str} inner', 'PATCH /wrap/{str} w_str', 'PATCH /list/{str} list', 'PATCH /st/{str} st', 'PATCH /maskpath/{mask} inner', 'PATCH /self/{str} self', 'PATCH /items/{str} items'],
-    Two: ['PATCH /two inner'], Below: ['PATCH /below inner'], Masks: ['PATCH /masks inner'], Old: ['PATCH /old self'], Up: ['PATCH /up inner'],
+    Two: ['PATCH /two inner'], B: ['* /any/{str} inner'], Below: ['PATCH /below inner'], Masks: ['PATCH /masks inner'], Old: ['PATCH /old self'], Up: ['PATCH /up inner'],
   },
   rows: [
     ...[
@@ -192,6 +192,7 @@ const patch = {
     ['a mask and a list of masks: none', 'PATCH /masks', m({ inner: { size: 1 } }), '{"size":1}'],
     ['a type without mask: none', 'PATCH /old', m({ self: { num: 1 } }), '{"num":1}'],
     ['a mask inside the body is another', 'PATCH /self/a', { mask: 'mask,str' }, '{"mask":"x","str":"y"}'],
+    ['a rule for any method: none', 'PATCH /any/a', m({ str: 'a', inner: { size: 1 } }), '{"size":1}'],
     ['client streams: none', 'PATCH /up', { messages: [{ inner: { size: 1 } }] }, '{"size":1}'],
   ],
 };

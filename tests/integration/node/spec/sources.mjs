@@ -79,7 +79,8 @@ const pairs = {
 const mixed = {
   title: '§5 which value goes where',
   rules: {
-    A: ['GET /get/{str}', 'POST /star/{str} *', 'POST /inner/{inner.name} inner', 'POST /deepstar/{inner.deep.leaf}/{str} *', 'POST /field/{str} inner', 'POST /list list', 'POST /items items', 'POST /map labels', 'POST /i64 i64', 'POST /left left', 'POST /mid mid', 'POST /none none', 'POST /some some', 'POST /east/{inner.east} inner', 'DELETE /del/{str}', 'POST /opt opt', 'POST /st st', 'POST /wrapped/{str} w_i64'],
+    A: ['GET /get/{str}', 'POST /star/{str} *', 'POST /inner/{inner.name} inner', 'POST /deepstar/{inner.deep.leaf}/{str} *', 'POST /field/{str} inner', 'POST /list list', 'POST /items items', 'POST /map labels', 'POST /i64 i64', 'POST /left left', 'POST /mid mid', 'POST /none none', 'POST /some some', 'POST /east/{inner.east} inner', 'DELETE /del/{str}', 'POST /opt opt', 'POST /st st', 'POST /wrapped/{str} w_i64', 'POST /w/{self.mid.name} *', 'POST /x/{self.self.str}/{self.str} self', 'POST /lv lv', 'POST /u/{mid.name} mid'],
+    Old: ['POST /og/{self.str} self', 'POST /os/{strict.name} *', 'POST /on/{self.num} *'],
   },
   rows: [
     ['body "": nothing is read from it', 'GET /get/a', m({ str: 'a' })],
@@ -149,6 +150,20 @@ const mixed = {
     ['body f: a default of a field with presence', 'POST /opt?opt=0', m({ opt: 0 }), '0'],
     ['body f: a Struct stands alone', `POST /st?st=${e('{"a":1}')}`, bad('?st'), '{"b":1}'],
     ['body f: a wrapper and its default', 'POST /wrapped/a', m({ str: 'a', wI64: '0' }), '0'],
+    ['a oneof of a nested path field, another member in the body', 'POST /w/n', bad('self.mid.name'), '{"self":{"left":"a"}}'],
+    ['a oneof of a nested path field, null in the body', 'POST /w/n', m({ self: { mid: { name: 'n' } } }), '{"self":{"mid":null}}'],
+    ['fields of one name at two depths', 'POST /x/a/b', m({ self: { str: 'b', self: { str: 'a', i32: 5 } } }), '{"self":{"str":"a","i32":5},"str":"b"}'],
+    ['a ListValue from both, equal, is not doubled', 'POST /lv?lv=[1]', m({ lv: [1] }), '[1]'],
+    ['a ListValue from both, not equal', 'POST /lv?lv=[1]', bad('?lv'), '[2]'],
+    ['a nested ListValue from both, equal', 'POST /u/n?mid.lv=[1]', m({ mid: { name: 'n', lv: [1] } }), '{"lv":[1]}'],
+    ['a nested mask from both, equal', 'POST /u/n?mid.mask=a', m({ mid: { name: 'n', mask: 'a' } }), '{"mask":"a"}'],
+    ['a nested Value of null from both', 'POST /u/n?mid.val=null', m({ mid: { name: 'n', val: null } }), '{"val":null}'],
+    ['a nested Value of null against another', 'POST /u/n?mid.val=null', bad('?mid.val'), '{"val":1}'],
+    ['zero against minus zero', 'POST /u/n?mid.deep.dbl=0', bad('?mid.deep.dbl'), '{"deep":{"dbl":-0}}'],
+    ['proto2: groups of a body that is joined', 'POST /og/a', m({ self: { str: 'a', data: { name: 'x' }, row: [{ name: 'y' }] } }), '{"data":{"name":"x"},"row":[{"name":"y"}]}'],
+    ['proto2: extensions of a body that is joined', 'POST /og/a', m({ self: { str: 'a', '[spec2.note]': 'x' } }), '{"[spec2.note]":"x"}'],
+    ['proto2: required fields from two sources', 'POST /os/n', m({ strict: { name: 'n', size: 0 } }), '{"strict":{"size":0}}'],
+    ['proto2: the default value is a value', 'POST /on/7', bad('self.num'), '{"self":{"num":0}}'],
   ],
 };
 
