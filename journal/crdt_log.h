@@ -9,22 +9,25 @@
 #include "src/base/span.h"
 
 /* Where the replicas of a CRDT meet. Every entity has a log of deltas (bytes that src/crdt makes;
- * nothing here looks into them), numbered 1, 2, 3 and so on in the order Redis took them, and now and then a
- * merged state that stands for all deltas up to its position, which are then trimmed. Appending
- * never conflicts, for merges commute; a delta that is appended twice because its reply was lost
- * does no harm, for merges are idempotent.
+ * nothing here looks into them), numbered 1, 2, 3 and so on in the order Redis took them, and now
+ * and then a merged state that stands for all deltas up to its position, which are then trimmed.
+ * Appending never conflicts, for merges commute; a delta that is appended twice because its reply
+ * was lost does no harm, for merges are idempotent.
  *
  * A delta is durable when its append reported JOURNAL_OK, in the sense of the journal's durability
  * class. Other members hear of it at once by a subscription on a second connection; when that was
  * interrupted, every watcher is called, so nothing is missed.
+ *
+ * Positions grow, and may be compared, but are not counted with: when the connection to Redis was
+ * lost, newest deltas may be lost with it (docs/journal-format.md, durability), and their numbers
+ * come again. Positions of before are smaller than all of after, and who reads from one of them
+ * gets everything there is.
  *
  * Every request gets exactly one callback, never from inside the call that started it, and none
  * after journal_cancel. Spec: ruling R14; cloudstate-protocol 6.3; docs/journal-format.md. */
 struct crdt_log;
 struct crdt_watch;
 struct error;
-struct loop;
-struct members;
 
 /* One delta, and a merged state. Redis holds both in memory, and so do all members. */
 #define CRDT_LOG_DELTA_MAX ((size_t)4 * 1024 * 1024)
@@ -32,8 +35,7 @@ struct members;
 /* Deltas handed over by one read; is_more tells of others. */
 #define CRDT_LOG_PAGE ((size_t)256)
 
-struct crdt_log *crdt_log_open(struct loop *loop, struct journal *journal, struct members *members);
-/* Cancels what is pending (no callbacks). NULL is a no-op. */
+/* Opened by redis_crdt_log_open. Cancels what is pending (no callbacks). NULL is a no-op. */
 void crdt_log_close(struct crdt_log *log);
 
 /* ---- read: the merged state if it is newer than `after`, then deltas ------------------------- */
@@ -44,6 +46,8 @@ struct crdt_log_content {
 	size_t delta_count;
 	uint64_t position;	   /* of the last one given; `after` when there is nothing new */
 	bool is_more;		   /* read again from position */
+	bool is_lost;		   /* Redis holds less than was read before: what the reader has
+				      beyond it should be appended once more */
 	const struct error *error; /* ERROR only */
 };
 /* Spans are borrowed until the callback returns. */
@@ -63,7 +67,8 @@ struct crdt_log_result {
 };
 typedef void (*crdt_log_done_fn)(void *data, const struct crdt_log_result *result);
 
-/* wants_all: done when every member that was UP has told that it read so far, too. */
+/* wants_all: done when every member that is UP after it became durable has told that it read so
+ * far, or is no member any more. */
 struct journal_request *crdt_log_append(struct crdt_log *log, const struct journal_key *key,
 					struct span delta, bool wants_all, uint64_t deadline_ns,
 					crdt_log_done_fn on_done, void *data);
@@ -74,7 +79,9 @@ struct journal_request *crdt_log_delete(struct crdt_log *log, const struct journ
 					crdt_log_done_fn on_done, void *data);
 
 /* Replaces the merged state when `position` is beyond that of the stored one, and trims the deltas
- * up to it. Losing this changes nothing but the cost of the next read. */
+ * up to it. position: as crdt_log_read gave it, and state has all that it read (not that of an own
+ * append: deltas of others may stand before it). ERROR with ST_ABORTED when the connection was lost
+ * since: read again first. Losing this changes nothing but the cost of the next read. */
 struct journal_request *crdt_log_compact(struct crdt_log *log, const struct journal_key *key,
 					 struct span state, uint64_t position, uint64_t deadline_ns,
 					 crdt_log_done_fn on_done, void *data);
@@ -84,8 +91,8 @@ struct journal_request *crdt_log_compact(struct crdt_log *log, const struct jour
  * position is that of the news, 0 when unknown; ack is 0, or to be given to crdt_log_ack once the
  * watcher has read so far. Own appends are not told. */
 typedef void (*crdt_log_news_fn)(void *data, uint64_t position, uint64_t ack);
-/* key is copied. News of keys nobody here watches are acknowledged by the log itself: who wakes
- * such an entity reads everything anyhow. */
+/* key is copied. Watch first, then read: so nothing falls between. News of keys nobody here watches
+ * are acknowledged by the log itself: who wakes such an entity reads everything anyhow. */
 struct crdt_watch *crdt_log_watch(struct crdt_log *log, const struct journal_key *key,
 				  crdt_log_news_fn on_news, void *data);
 void crdt_log_ack(struct crdt_log *log, uint64_t ack);
@@ -110,9 +117,12 @@ struct crdt_log_ops {
 	void (*close)(struct crdt_log *);
 };
 
-/* First member of every implementation. */
+/* First members of every implementation. */
 struct crdt_log {
 	const struct crdt_log_ops *ops;
+};
+struct crdt_watch {
+	struct crdt_log *log;
 };
 
 #endif

@@ -8,10 +8,7 @@
 /* Who else serves this namespace: every gateway writes its heartbeat into one key of the journal
  * and reads everybody's from it, by Redis's clock alone. The view only routes and counts; nothing
  * that must not be wrong rests on it. Spec: journal-and-ownership 4.2; decision A6. */
-struct journal;
-struct loop;
 struct members;
-struct metrics;
 
 /* Heartbeat, plus or minus a fifth; and when a silent member is forgotten. */
 #define MEMBERS_HEARTBEAT_MS ((uint64_t)400)
@@ -32,21 +29,9 @@ struct member {
 	enum member_state state;
 };
 
-struct members_params {
-	const char *address; /* ours; copied */
-	uint64_t incarnation;
-	struct metrics *metrics; /* borrowed; may be NULL */
-};
-
-/* The view changed. Never from inside a call into members. */
-typedef void (*members_change_fn)(void *data);
-
-/* Begins STARTING. Heartbeats go through the journal's connection and stop without it: then the
- * last view stays. A living member of another incarnation under our address keeps us STARTING until
- * it is gone, so two processes never are the same replica. */
-struct members *members_open(struct loop *loop, struct journal *journal,
-			     const struct members_params *params, members_change_fn on_change,
-			     void *data);
+/* It begins STARTING. A living member of another incarnation under our address keeps us STARTING
+ * until it is gone, so two processes never are the same replica. Without the journal's connection
+ * the last view stays. Opened by redis_members_open. */
 
 /* What we say of ourselves from now on; told at once. */
 void members_set_state(struct members *members, enum member_state state);
@@ -64,7 +49,30 @@ size_t members_up(const struct members *members);
 
 const char *members_address(const struct members *members);
 
-/* Takes us out of the key, without waiting for it. NULL is a no-op. */
+/* The process ends in order: takes us out of the key, so that nobody waits for our silence. on_left
+ * comes once, when that is done or after MEMBERS_LEAVE_MS; not from inside this call, and not after
+ * members_close. */
+#define MEMBERS_LEAVE_MS ((uint64_t)300)
+typedef void (*members_left_fn)(void *data);
+void members_leave(struct members *members, members_left_fn on_left, void *data);
+
+/* Lets go; whoever did not leave before is forgotten after MEMBERS_TTL_MS. NULL is a no-op. */
 void members_close(struct members *members);
+
+/* ---- for implementations: redis/ and the fake of the tests ----------------------------------- */
+struct members_ops {
+	void (*set_state)(struct members *, enum member_state);
+	bool (*is_settled)(const struct members *, const char **reason);
+	const struct member *(*view)(const struct members *, size_t *ret_count,
+				     uint64_t *ret_version);
+	const char *(*address)(const struct members *);
+	void (*leave)(struct members *, members_left_fn, void *);
+	void (*close)(struct members *);
+};
+
+/* First member of every implementation. */
+struct members {
+	const struct members_ops *ops;
+};
 
 #endif
