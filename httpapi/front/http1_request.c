@@ -34,25 +34,32 @@ static void http1_request_read(struct http_request *base)
 	request->state = HTTP1_BODY;
 }
 
+typedef enum MHD_Result (*http1_add_fn)(struct MHD_Response *, const char *, const char *);
+
+static void http1_request_put(struct http1_request *request, const struct h2_header *header,
+			      http1_add_fn add)
+{
+	char name[64];
+	char *value;
+
+	if (header->name.len >= sizeof(name))
+		return;
+	memcpy(name, header->name.data, header->name.len);
+	name[header->name.len] = '\0';
+	value = mem_strndup(header->value.data, header->value.len);
+	/* Refuses what is no header; then it is left out. */
+	(void)add(request->response, name, value);
+	mem_free(value);
+}
+
 static void http1_request_set_headers(struct http1_request *request,
 				      const struct http_response *response)
 {
 	bool is_close = request->must_close || request->conn->http1->is_draining;
 
 	BUG_ON(!request->response); /* out of memory */
-	for (size_t i = 0; i < response->header_count; i++) {
-		const struct h2_header *header = &response->headers[i];
-		char name[64];
-		char *value = mem_strndup(header->value.data, header->value.len);
-
-		if (header->name.len < sizeof(name)) {
-			memcpy(name, header->name.data, header->name.len);
-			name[header->name.len] = '\0';
-			/* Refuses what is no header; then it is left out. */
-			(void)MHD_add_response_header(request->response, name, value);
-		}
-		mem_free(value);
-	}
+	for (size_t i = 0; i < response->header_count; i++)
+		http1_request_put(request, &response->headers[i], MHD_add_response_header);
 	if (is_close)
 		(void)MHD_add_response_header(request->response, "Connection", "close");
 }
@@ -128,9 +135,14 @@ static size_t http1_request_unsent(const struct http_request *base)
 	return buf_len(&container_of(base, struct http1_request, base)->out);
 }
 
-static void http1_request_end_stream(struct http_request *base, bool is_whole)
+static void http1_request_end_stream(struct http_request *base, bool is_whole,
+				     const struct h2_headers *trailers)
 {
 	struct http1_request *request = container_of(base, struct http1_request, base);
+
+	/* the library sends them after the last chunk, and none when the body has no chunks */
+	for (size_t i = 0; trailers && i < trailers->count; i++)
+		http1_request_put(request, &trailers->items[i], MHD_add_response_footer);
 
 	request->has_finished = true;
 	request->is_whole = is_whole;

@@ -195,14 +195,17 @@ static size_t http2_request_unsent(const struct http_request *base)
 	return h2_stream_unsent(container_of(base, struct http2_request, base)->stream);
 }
 
-static void http2_request_end_stream(struct http_request *base, bool is_whole)
+static void http2_request_end_stream(struct http_request *base, bool is_whole,
+				     const struct h2_headers *trailers)
 {
 	struct http2_request *request = container_of(base, struct http2_request, base);
 
 	request->is_wanted = false;
 	timer_stop(&request->wait);
 	loop_task_cancel(&request->pump);
-	if (is_whole)
+	if (trailers && !request->is_head)
+		h2_stream_end_with_trailers(request->stream, trailers);
+	else if (is_whole)
 		h2_stream_end(request->stream); /* drops the rest of the request itself */
 	else
 		h2_stream_break(request->stream);

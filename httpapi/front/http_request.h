@@ -62,7 +62,8 @@ struct http_transport_ops {
 	void (*begin)(struct http_request *request, const struct http_response *head);
 	enum status (*write)(struct http_request *request, struct span bytes);
 	size_t (*unsent)(const struct http_request *request);
-	void (*end)(struct http_request *request, bool is_whole);
+	/* trailers may be NULL; only of a whole body. */
+	void (*end)(struct http_request *request, bool is_whole, const struct h2_headers *trailers);
 };
 
 /* Embedded first in the transport's own object. */
@@ -132,7 +133,15 @@ static inline size_t http_request_unsent(const struct http_request *request)
 static inline void http_request_end(struct http_request *request)
 {
 	request->handler = NULL;
-	request->transport->end(request, true);
+	request->transport->end(request, true, NULL);
+}
+
+/* The same with a trailer section (copied), for clients that said they take one: TE: trailers. */
+static inline void http_request_end_with(struct http_request *request,
+					 const struct h2_headers *trailers)
+{
+	request->handler = NULL;
+	request->transport->end(request, true, trailers->count ? trailers : NULL);
 }
 
 /* Like end, but so that the client sees that the body is not complete: after what was written the
@@ -140,7 +149,7 @@ static inline void http_request_end(struct http_request *request)
 static inline void http_request_break(struct http_request *request)
 {
 	request->handler = NULL;
-	request->transport->end(request, false);
+	request->transport->end(request, false, NULL);
 }
 
 /* What a listener does with the requests it gets. The callee answers at once or sets a handler. */

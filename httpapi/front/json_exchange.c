@@ -179,10 +179,11 @@ static void json_exchange_reply_error(struct json_exchange *self, struct http_re
 static size_t json_exchange_headers(struct json_exchange *self, const struct grpc_status *status,
 				    struct h2_header headers[2 * JSON_RESPONSE_HEADERS_MAX])
 {
-	size_t count = json_metadata_headers(self->base.front->params.config, &self->headers,
+	const struct config *config = self->base.front->params.config;
+	size_t count = json_metadata_headers(config, JSON_METADATA_LEADING, &self->headers,
 					     &self->arena, headers, JSON_RESPONSE_HEADERS_MAX);
 
-	return count + json_metadata_headers(self->base.front->params.config, status->trailers,
+	return count + json_metadata_headers(config, JSON_METADATA_TRAILING, status->trailers,
 					     &self->arena, headers + count,
 					     JSON_RESPONSE_HEADERS_MAX);
 }
@@ -241,20 +242,23 @@ static void json_exchange_reply_ok(struct json_exchange *self, const struct grpc
 	const struct call_options *options = self->rule->options;
 	struct http_request *request = self->request;
 	struct h2_header headers[1 + 2 * JSON_RESPONSE_HEADERS_MAX];
-	size_t count = 1 + json_exchange_headers(self, status, headers + 1);
-
 	bool is_nothing = options->empty_no_content && !self->rule->response_field &&
 			  self->rule->method->output->known == KNOWN_EMPTY;
 
+	int http_status = json_metadata_status(self->base.front->params.config, &self->headers,
+					       is_nothing ? 204 : 200);
+	size_t count = 1 + json_exchange_headers(self, status, headers + 1);
+
+	is_nothing = is_nothing || http_status == 204 || http_status == 205 || http_status == 304;
 	headers[0] = (struct h2_header){SPAN_LIT("content-type"), self->reply_type};
 	self->request = NULL;
 	http_request_respond(request,
 			     &(struct http_response){
-				     .status = is_nothing ? 204 : 200,
+				     .status = http_status,
 				     .headers = is_nothing ? headers + 1 : headers,
 				     .header_count = is_nothing ? count - 1 : count,
 				     .body = is_nothing ? SPAN_EMPTY : buf_span(&self->reply),
-				     .has_validator = options->etag,
+				     .has_validator = options->etag && http_status == 200,
 			     });
 }
 

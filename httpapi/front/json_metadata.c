@@ -1,5 +1,7 @@
 #include "httpapi/front/json_metadata.h"
 
+#include <string.h>
+
 #include "httpapi/front/http_request.h"
 #include "src/base/buf.h"
 #include "src/base/clock.h"
@@ -227,8 +229,24 @@ void json_metadata_filter(const struct config *config, struct metadata *metadata
 	metadata->count = kept;
 }
 
-size_t json_metadata_headers(const struct config *config, const struct metadata *metadata,
-			     struct arena *arena, struct h2_header *headers, size_t max)
+/* What fits: without room the name stays as it is. */
+static struct span json_metadata_prefixed(enum json_metadata_part part, struct span name,
+					  struct arena *arena)
+{
+	struct span prefix = part == JSON_METADATA_LEADING ? SPAN_LIT("grpc-metadata-")
+							   : SPAN_LIT("grpc-trailer-");
+	char *text = arena_alloc(arena, prefix.len + name.len);
+
+	if (!text)
+		return name;
+	memcpy(text, prefix.data, prefix.len);
+	memcpy(text + prefix.len, name.data, name.len);
+	return span_make(text, prefix.len + name.len);
+}
+
+size_t json_metadata_headers(const struct config *config, enum json_metadata_part part,
+			     const struct metadata *metadata, struct arena *arena,
+			     struct h2_header *headers, size_t max)
 {
 	const struct json_metadata_lists lists = {
 		span_from_str(config->http_metadata_response_allow),
@@ -236,8 +254,39 @@ size_t json_metadata_headers(const struct config *config, const struct metadata 
 	size_t count = metadata_to_headers(metadata, arena, headers, max);
 	size_t kept = 0;
 
-	for (size_t i = 0; i < count; i++)
-		if (json_metadata_takes(&lists, headers[i].name))
-			headers[kept++] = headers[i];
+	for (size_t i = 0; i < count; i++) {
+		if (!json_metadata_takes(&lists, headers[i].name))
+			continue;
+		headers[kept] = headers[i];
+		if (config->http_grpc_metadata_prefix)
+			headers[kept].name = json_metadata_prefixed(part, headers[i].name, arena);
+		kept++;
+	}
 	return kept;
+}
+
+int json_metadata_status(const struct config *config, struct metadata *headers, int status)
+{
+	size_t kept = 0;
+	uint64_t code;
+
+	if (!config->http_status_from_metadata)
+		return status;
+	for (size_t i = 0; i < headers->count; i++) {
+		if (!span_eq(headers->items[i].key, SPAN_LIT("x-http-code")))
+			headers->items[kept++] = headers->items[i];
+		else if (text_to_u64(headers->items[i].value, &code) && code >= 200 && code < 400)
+			status = (int)code;
+	}
+	headers->count = kept;
+	return status;
+}
+
+bool json_metadata_takes_trailers(const struct h2_headers *headers)
+{
+	for (size_t i = 0; i < headers->count; i++)
+		if (span_eq(headers->items[i].name, SPAN_LIT("te")) &&
+		    json_metadata_list_has(headers->items[i].value, SPAN_LIT("trailers")))
+			return true;
+	return false;
 }

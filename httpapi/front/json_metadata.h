@@ -46,9 +46,19 @@ bool json_metadata_takes(const struct json_metadata_lists *lists, struct span na
 struct config;
 void json_metadata_filter(const struct config *config, struct metadata *metadata);
 
-/* metadata_to_headers, without what http.metadata.response_* does not let through. */
+/* metadata_to_headers, without what http.metadata.response_* does not let through, and with the
+ * prefix of http.grpc_metadata_prefix before the names. Names then live in arena, too. */
 struct h2_header;
-size_t json_metadata_headers(const struct config *config, const struct metadata *metadata,
-			     struct arena *arena, struct h2_header *headers, size_t max);
+enum json_metadata_part { JSON_METADATA_LEADING, JSON_METADATA_TRAILING };
+size_t json_metadata_headers(const struct config *config, enum json_metadata_part part,
+			     const struct metadata *metadata, struct arena *arena,
+			     struct h2_header *headers, size_t max);
+
+/* http.status_from_metadata: the status of a good reply that metadata x-http-code names, when it is
+ * one of 200 to 399; else status. The item is no header then. */
+int json_metadata_status(const struct config *config, struct metadata *headers, int status);
+
+/* The client takes trailers. Spec: RFC 9110 10.1.4 */
+bool json_metadata_takes_trailers(const struct h2_headers *headers);
 
 #endif

@@ -183,6 +183,7 @@ static enum status json_stream_read_head(struct json_stream *self, const struct 
 	uint64_t wait_ns;
 	enum status status = json_metadata_timeout(head, &wait_ns, err);
 
+	self->takes_trailers = json_metadata_takes_trailers(&head->headers);
 	if (status)
 		return status;
 	wait_ns = json_metadata_wait(self->rule->options, wait_ns);

@@ -59,15 +59,17 @@ struct json_stream {
 	/* the reply */
 	struct stream_frame frame;
 	const char *content_type;
-	struct metadata headers; /* leading, for the client */
-	struct buf out;		 /* body, not given to the transport */
-	struct span reply_type;	 /* of a single reply */
+	struct metadata headers;  /* leading, for the client */
+	struct metadata trailers; /* for a client that takes them after the body */
+	struct buf out;		  /* body, not given to the transport */
+	struct span reply_type;	  /* of a single reply */
 	struct timer heartbeat;
 	struct error failure; /* of our own, to be told by work */
 	bool has_reply;	      /* at least one message */
 	bool has_begun;	      /* the head is out */
-	bool wants_drained;   /* unsent passed the high water */
-	bool is_broken;	      /* ENDING: the body ends without its end */
+	bool takes_trailers;
+	bool wants_drained; /* unsent passed the high water */
+	bool is_broken;	    /* ENDING: the body ends without its end */
 };
 
 /* A failure that ends the call, as the client will hear it. All borrowed. */

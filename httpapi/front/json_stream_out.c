@@ -46,14 +46,19 @@ static bool json_stream_is_events(const struct json_stream *self)
 
 /* -- the head ---------------------------------------------------------------------------------- */
 
+static void json_stream_keep(struct json_stream *self, const struct metadata *from,
+			     struct metadata *to)
+{
+	for (size_t i = 0; from && i < from->count; i++)
+		if (metadata_add(to, &self->arena, from->items[i].key, from->items[i].value))
+			return; /* more than an HTTP client takes: what fits is sent */
+}
+
 void json_stream_set_headers(struct exchange *exchange, const struct metadata *headers)
 {
 	struct json_stream *self = json_stream_of(exchange);
 
-	for (size_t i = 0; i < headers->count; i++)
-		if (metadata_add(&self->headers, &self->arena, headers->items[i].key,
-				 headers->items[i].value))
-			return; /* more than an HTTP client takes: what fits is sent */
+	json_stream_keep(self, headers, &self->headers);
 }
 
 static size_t json_stream_own_headers(const struct json_stream *self, struct h2_header *headers)
@@ -83,11 +88,11 @@ static size_t json_stream_metadata(struct json_stream *self, const struct metada
 				   struct h2_header *headers)
 {
 	const struct config *config = self->base.front->params.config;
-	size_t count = json_metadata_headers(config, &self->headers, &self->arena, headers,
-					     JSON_STREAM_HEADERS_MAX);
+	size_t count = json_metadata_headers(config, JSON_METADATA_LEADING, &self->headers,
+					     &self->arena, headers, JSON_STREAM_HEADERS_MAX);
 
-	return count + json_metadata_headers(config, trailers, &self->arena, headers + count,
-					     JSON_STREAM_HEADERS_MAX);
+	return count + json_metadata_headers(config, JSON_METADATA_TRAILING, trailers, &self->arena,
+					     headers + count, JSON_STREAM_HEADERS_MAX);
 }
 
 static size_t json_stream_headers(struct json_stream *self, const struct metadata *trailers,
@@ -118,6 +123,17 @@ static size_t json_stream_waiting(const struct json_stream *self)
 	return buf_len(&self->out) + (self->request ? http_request_unsent(self->request) : 0);
 }
 
+static void json_stream_end_body(struct json_stream *self, struct http_request *request)
+{
+	struct h2_header items[JSON_STREAM_HEADERS_MAX];
+	struct h2_headers trailers = {.items = items};
+
+	trailers.count = json_metadata_headers(self->base.front->params.config,
+					       JSON_METADATA_TRAILING, &self->trailers,
+					       &self->arena, items, JSON_STREAM_HEADERS_MAX);
+	http_request_end_with(request, &trailers);
+}
+
 /* Everything was given to the transport after the router was through. */
 static void json_stream_close(struct json_stream *self)
 {
@@ -127,7 +143,7 @@ static void json_stream_close(struct json_stream *self)
 	if (self->is_broken)
 		http_request_break(request);
 	else
-		http_request_end(request);
+		json_stream_end_body(self, request);
 	json_stream_end(self);
 }
 
@@ -394,6 +410,8 @@ void json_stream_finish(struct exchange *exchange, const struct grpc_status *sta
 	struct json_stream *self = json_stream_of(exchange);
 
 	json_stream_enter_end(self);
+	if (self->has_begun && self->takes_trailers)
+		json_stream_keep(self, status->trailers, &self->trailers);
 	if (!self->request)
 		json_stream_end(self);
 	else if (status->code)

@@ -205,11 +205,14 @@ static size_t manners_unsent(const struct http_request *base)
 	return http_request_unsent(container_of(base, struct manners, base)->inner);
 }
 
-static void manners_end_body(struct http_request *base, bool is_whole)
+static void manners_end_body(struct http_request *base, bool is_whole,
+			     const struct h2_headers *trailers)
 {
 	struct manners *self = manners_of(base);
 
-	if (is_whole)
+	if (trailers)
+		http_request_end_with(self->inner, trailers);
+	else if (is_whole)
 		http_request_end(self->inner);
 	else
 		http_request_break(self->inner);

@@ -124,8 +124,10 @@ static size_t rehearsal_unsent(const struct http_request *base)
 	return 0;
 }
 
-static void rehearsal_end(struct http_request *base, bool is_whole)
+static void rehearsal_end(struct http_request *base, bool is_whole,
+			  const struct h2_headers *trailers)
 {
+	(void)trailers;
 	(void)is_whole;
 	rehearsal_of(base)->is_over = true;
 }

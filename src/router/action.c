@@ -266,7 +266,7 @@ static void pass_reply(struct action_call *call, const struct entity_out *out)
 		call->has_told_type = !reply_check_type(call->actions->userfn, method_of(call),
 							out->payload.type_url);
 	if (!call->has_sent)
-		reply_set_headers(exchange, out->metadata);
+		reply_set_headers(call->actions->metrics, exchange, out->metadata);
 	call->has_sent = true;
 	status = exchange->front->send(exchange, out->payload.value);
 	if (status != ST_OK) {

@@ -124,7 +124,7 @@ struct inner_call *inner_call_new(const struct inner_call_params *params,
 	call->data = data;
 	arena_init(&call->arena, params->message.len + params->trace.len + INNER_CALL_EXTRA_BYTES);
 	call->message = arena_span(&call->arena, params->message);
-	reply_read_metadata(params->metadata, &call->arena, &call->metadata);
+	(void)reply_read_metadata(params->metadata, &call->arena, &call->metadata);
 	loop_task_init(&call->step, on_step, call);
 	timer_init(&call->expiry, params->loop, on_expired, call);
 	call->exchange = (struct exchange){

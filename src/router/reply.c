@@ -11,6 +11,7 @@
 #include "src/grpc/grpc_codec.h"
 #include "src/grpc/metadata.h"
 #include "src/router/exchange.h"
+#include "src/router/router_metrics.h"
 #include "src/userfn/userfn.h"
 
 #define TYPE_URL_PREFIX "type.googleapis.com/"
@@ -82,7 +83,7 @@ static bool is_header_text(struct span value)
 /* One cloudstate.MetadataEntry: 1 key, 2 string_value, 3 bytes_value. What cannot be a header or
  * belongs to the transport is left out. Spec: S-42; bytes become binary headers, which the
  * reference leaves out. */
-static enum status add_entry(struct span bytes, struct arena *arena, struct metadata *headers)
+static bool add_entry(struct span bytes, struct arena *arena, struct metadata *headers)
 {
 	struct wire_reader reader;
 	struct wire_field field;
@@ -98,29 +99,30 @@ static enum status add_entry(struct span bytes, struct arena *arena, struct meta
 			value = field;
 	}
 	if (reader.is_bad || !header_name(key, name))
-		return ST_OK;
+		return false;
 	key = span_make(name, key.len);
 	if (grpc_is_reserved_key(key) || grpc_is_binary_key(key) != (value.number == 3))
-		return ST_OK;
+		return false;
 	if (value.number != 3 && !is_header_text(value.bytes))
-		return ST_OK;
-	return metadata_add(headers, arena, key, value.bytes);
+		return false;
+	return metadata_add(headers, arena, key, value.bytes) == ST_OK;
 }
 
-void reply_read_metadata(struct span bytes, struct arena *arena, struct metadata *ret_metadata)
+size_t reply_read_metadata(struct span bytes, struct arena *arena, struct metadata *ret_metadata)
 {
 	struct wire_reader reader;
 	struct wire_field field;
+	size_t dropped = 0;
 
 	wire_reader_init(&reader, bytes);
 	while (wire_next(&reader, &field)) {
-		if (field.number == 1 && field.type == WIRE_BYTES &&
-		    add_entry(field.bytes, arena, ret_metadata) != ST_OK)
-			break; /* what does not fit is left out */
+		if (field.number == 1 && field.type == WIRE_BYTES)
+			dropped += !add_entry(field.bytes, arena, ret_metadata);
 	}
+	return dropped;
 }
 
-void reply_set_headers(struct exchange *exchange, struct span bytes)
+void reply_set_headers(struct router_metrics *metrics, struct exchange *exchange, struct span bytes)
 {
 	struct metadata headers = {0};
 	struct arena arena;
@@ -128,7 +130,7 @@ void reply_set_headers(struct exchange *exchange, struct span bytes)
 	if (bytes.len == 0)
 		return;
 	arena_init(&arena, REPLY_METADATA_BYTES_MAX);
-	reply_read_metadata(bytes, &arena, &headers);
+	router_metrics_metadata_dropped(metrics, reply_read_metadata(bytes, &arena, &headers));
 	if (headers.count)
 		exchange->front->set_headers(exchange, &headers);
 	arena_fini(&arena);

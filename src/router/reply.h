@@ -26,13 +26,15 @@ bool reply_check_type(struct userfn *userfn, const struct method *method, struct
 void reply_check_output(struct userfn *userfn, const struct method *method,
 			const struct method *target);
 
-/* The entries of a serialized cloudstate.Metadata that can be metadata here, into arena; what does
- * not fit is left out. */
-void reply_read_metadata(struct span bytes, struct arena *arena, struct metadata *ret_metadata);
+/* The entries of a serialized cloudstate.Metadata that can be metadata here, into arena; how many
+ * cannot is returned. */
+size_t reply_read_metadata(struct span bytes, struct arena *arena, struct metadata *ret_metadata);
 
 /* Turns a serialized cloudstate.Metadata into leading headers; what cannot be a header or belongs
  * to the transport is left out. Before the first message only. Spec: S-42. */
-void reply_set_headers(struct exchange *exchange, struct span metadata);
+struct router_metrics;
+void reply_set_headers(struct router_metrics *metrics, struct exchange *exchange,
+		       struct span metadata);
 
 /* A google.rpc.Status with a google.rpc.RetryInfo, for callers who met a limit. False: no room. */
 bool reply_put_retry_info(struct buf *out, enum status code, struct span message,

@@ -185,7 +185,7 @@ static void reply_payload(struct router_call *call, const struct entity_reply *r
 
 	(void)reply_check_type(call->router->userfn, call->exchange->method->schema,
 			       reply->type_url);
-	reply_set_headers(call->exchange, reply->metadata);
+	reply_set_headers(&call->router->metrics, call->exchange, reply->metadata);
 	status.code = call->exchange->front->send(call->exchange, reply->payload);
 	if (status.code != ST_OK)
 		status.message = SPAN_LIT("the reply cannot be sent");

@@ -40,6 +40,7 @@ void router_metrics_init(struct router_metrics *m, struct metrics *metrics)
 			metrics_series(metrics, METRIC_FOLLOWUPS, labels, 2);
 	}
 	m->followups_running = metrics_series(metrics, METRIC_FOLLOWUPS_RUNNING, NULL, 0);
+	m->metadata_dropped = metrics_series(metrics, METRIC_METADATA_DROPPED, NULL, 0);
 	m->effects_failed = metrics_series(metrics, METRIC_EFFECTS_FAILED, NULL, 0);
 	m->action_calls = metrics_series(metrics, METRIC_ACTION_CALLS_ACTIVE, NULL, 0);
 	m->action_refused = metrics_series(metrics, METRIC_ACTION_CALLS_REFUSED, NULL, 0);
@@ -170,4 +171,10 @@ void router_metrics_action_hold(struct router_metrics *m, enum router_direction 
 {
 	if (m->action_holds[direction])
 		metrics_add(m->action_holds[direction], 1);
+}
+
+void router_metrics_metadata_dropped(struct router_metrics *m, size_t count)
+{
+	if (m->metrics && count)
+		metrics_add(m->metadata_dropped, count);
 }

@@ -26,6 +26,7 @@ struct router_metrics {
 	struct metrics_series *followups[FOLLOWUP_KINDS][2]; /* refused, started */
 	struct metrics_series *followups_running;
 	struct metrics_series *effects_failed;
+	struct metrics_series *metadata_dropped;
 	struct metrics_series *action_calls;
 	struct metrics_series *action_refused;
 	struct metrics_series *action_messages[ROUTER_DIRECTIONS];
@@ -45,6 +46,9 @@ void router_metrics_end(struct router_metrics *m, struct router_method *method,
 void router_metrics_followup(struct router_metrics *m, enum followup_kind kind, bool is_started);
 void router_metrics_followups_running(struct router_metrics *m, size_t count);
 void router_metrics_effect_failed(struct router_metrics *m);
+
+/* Metadata of a reply that cannot be headers. */
+void router_metrics_metadata_dropped(struct router_metrics *m, size_t count);
 
 /* Actions: calls in progress now; one refused; a message passed on; a wait for the other side. */
 void router_metrics_action_calls(struct router_metrics *m, size_t count);

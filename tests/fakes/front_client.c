@@ -20,10 +20,10 @@ static void must(bool condition, const char *what)
 	abort();
 }
 
-static void note_header(struct front_client *client, struct span name, struct span value)
+static void note_header(struct buf *head, struct span name, struct span value)
 {
-	must(buf_append(&client->head, name) && buf_append_str(&client->head, ": ") &&
-		     buf_append(&client->head, value) && buf_append_str(&client->head, "\n"),
+	must(buf_append(head, name) && buf_append_str(head, ": ") && buf_append(head, value) &&
+		     buf_append_str(head, "\n"),
 	     "too large a head");
 }
 
@@ -37,8 +37,17 @@ static void on_headers(void *data, struct h2_stream *stream, const struct h2_hea
 	(void)stream;
 	must(text_to_u64(h2_headers_get(headers, ":status"), &status), "no status");
 	for (size_t i = 0; i < headers->count; i++)
-		note_header(client, headers->items[i].name, headers->items[i].value);
+		note_header(&client->head, headers->items[i].name, headers->items[i].value);
 	client->status = (int)status;
+}
+
+static void on_trailers(void *data, struct h2_stream *stream, const struct h2_headers *headers)
+{
+	struct front_client *client = data;
+
+	(void)stream;
+	for (size_t i = 0; i < headers->count; i++)
+		note_header(&client->trailers, headers->items[i].name, headers->items[i].value);
 }
 
 static void on_data(void *data, struct h2_stream *stream)
@@ -68,6 +77,7 @@ static void on_stream_closed(void *data, struct h2_stream *stream, bool is_clean
 static const struct h2_stream_ops stream_ops = {
 	.on_headers = on_headers,
 	.on_data = on_data,
+	.on_trailers = on_trailers,
 	.on_closed = on_stream_closed,
 };
 
@@ -166,16 +176,36 @@ static void read_head(struct front_client *client)
 			name[i] = (char)(line.data[i] >= 'A' && line.data[i] <= 'Z'
 						 ? line.data[i] | 0x20
 						 : line.data[i]);
-		note_header(client, span_from_str(name), span_skip(line, n + 2));
+		note_header(&client->head, span_from_str(name), span_skip(line, n + 2));
 		note_length(client, span_from_str(name), span_skip(line, n + 2));
 		rest = span_skip(rest, line.len + 2);
 	}
 	if (status == 100)
-		note_header(client, SPAN_LIT(":continue"), SPAN_EMPTY);
+		note_header(&client->head, SPAN_LIT(":continue"), SPAN_EMPTY);
 	else
 		client->status = (int)status;
 	client->has_length |= status == 204; /* and it is 0 */
 	buf_consume(&client->raw.in, (size_t)(end - in.data) + 4);
+}
+
+/* Lower case names are the gateway's; up to the empty line. False: it is not there yet. */
+static bool read_trailers(struct front_client *client, struct span in)
+{
+	struct span end = SPAN_LIT("\r\n");
+
+	buf_reset(&client->trailers);
+	while (!span_starts_with(in, end)) {
+		size_t line = span_find(in, '\n');
+		size_t colon = span_find(in, ':');
+
+		if (line == in.len)
+			return false;
+		must(colon + 2 < line, "a trailer without a name");
+		note_header(&client->trailers, span_head(in, colon),
+			    span_make(in.data + colon + 2, line - colon - 3));
+		in = span_skip(in, line + 1);
+	}
+	return true;
 }
 
 /* One chunk; false when it is not complete yet. */
@@ -188,7 +218,8 @@ static bool read_chunk(struct front_client *client)
 	if (line == in.len)
 		return false;
 	size = strtoul((const char *)in.data, NULL, 16);
-	if (in.len < line + 1 + size + 2)
+	if (in.len < line + 1 + size + 2 ||
+	    (size == 0 && !read_trailers(client, span_skip(in, line + 1))))
 		return false;
 	must(buf_append(&client->body, span_make(in.data + line + 1, size)), "too large a body");
 	buf_consume(&client->raw.in, line + 1 + size + 2);
@@ -245,6 +276,7 @@ void front_client_open(struct front_client *client, struct front_world *world, b
 	*client = (struct front_client){.world = world, .is_http2 = is_http2};
 	buf_init(&client->head, 64 * 1024);
 	buf_init(&client->body, (size_t)64 << 20);
+	buf_init(&client->trailers, 4096);
 	if (is_http2)
 		open_http2(client);
 	else
@@ -259,6 +291,7 @@ void front_client_close(struct front_client *client)
 		raw_close(&client->raw);
 	buf_fini(&client->head);
 	buf_fini(&client->body);
+	buf_fini(&client->trailers);
 }
 
 void front_client_request(struct front_client *client, const char *method, const char *path,

@@ -16,12 +16,13 @@ struct h2_stream;
 struct front_client {
 	struct front_world *world;
 	bool is_http2;
-	int status;	 /* 0: no head yet */
-	struct buf head; /* "name: value\n", names in lower case */
-	struct buf body; /* without chunks */
-	bool is_over;	 /* the answer is complete or broken off */
-	bool is_whole;	 /* it came to its end in good order */
-	bool is_deaf;	 /* HTTP/2: takes no bytes of the body */
+	int status;	     /* 0: no head yet */
+	struct buf head;     /* "name: value\n", names in lower case */
+	struct buf body;     /* without chunks */
+	struct buf trailers; /* as head */
+	bool is_over;	     /* the answer is complete or broken off */
+	bool is_whole;	     /* it came to its end in good order */
+	bool is_deaf;	     /* HTTP/2: takes no bytes of the body */
 	size_t wanted;
 	/* HTTP/1.1 */
 	struct raw_client raw;

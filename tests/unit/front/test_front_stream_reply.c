@@ -430,6 +430,37 @@ static void streams_have_no_deadline_of_their_own(void **state)
 
 #define MANY 10000U
 
+/* Metadata that come when the head is out. */
+static void late_metadata_are_trailers(void **state)
+{
+	static const struct {
+		const char *name;
+		const char *headers;
+		unsigned emit;
+		enum status end;
+		const char *trailers;
+	} rows[] = {
+		{"asked for", LINES "te: trailers\n", 1, ST_ABORTED, "x-why: this\n"},
+		{"not asked for", LINES, 1, ST_ABORTED, ""},
+		{"none", LINES "te: trailers\n", 1, ST_OK, ""},
+		{"as headers", LINES "te: trailers\n", 0, ST_ABORTED, ""},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < 2 * COUNT_OF(rows); i++) {
+		struct stream_function function = {.emit = rows[i / 2].emit,
+						   .is_silent = rows[i / 2].emit == 0,
+						   .end = rows[i / 2].end};
+
+		stream_be(&stream, function);
+		stream_ask(&stream, i % 2, "GET", "/items/a", rows[i / 2].headers, NULL);
+		UNIT_ROW_SPAN(rows[i / 2].name, buf_span(&stream.client.trailers),
+			      rows[i / 2].trailers);
+		UNIT_ROW(rows[i / 2].name, stream.client.is_whole);
+		front_client_close(&stream.client);
+	}
+}
+
 static void many_messages_come_whole_and_in_order(void **state)
 {
 	(void)state;
@@ -525,6 +556,7 @@ int main(void)
 		TEST_ODD(a_heartbeat_can_come_first),
 		TEST(clients_bound_their_streams),
 		TEST(streams_have_no_deadline_of_their_own),
+		TEST(late_metadata_are_trailers),
 		TEST(many_messages_come_whole_and_in_order),
 		TEST(a_slow_reader_holds_the_function_back),
 		TEST(the_end_cuts_what_runs),

@@ -6,6 +6,7 @@
 #include "httpapi/front/http_request.h"
 #include "src/base/clock.h"
 #include "src/config/call_options.h"
+#include "src/config/config.h"
 #include "src/grpc/metadata.h"
 #include "tests/unit/unit.h"
 
@@ -233,6 +234,85 @@ static void lists_let_names_through(void **state)
 	}
 }
 
+static void prefixes_are_put_before_names(void **state)
+{
+	struct metadata_item items[] = {{SPAN_LIT("x-a"), SPAN_LIT("1")},
+					{SPAN_LIT("x-b-bin"), SPAN_LIT("\x01")}};
+	const struct metadata metadata = {.items = items, .count = 2};
+	struct config config = {.http_metadata_response_allow = "",
+				.http_metadata_response_deny = ""};
+	struct h2_header headers[4];
+	struct arena arena;
+
+	(void)state;
+	arena_init(&arena, 4096);
+	for (int i = 0; i < 2; i++) {
+		enum json_metadata_part part = i ? JSON_METADATA_TRAILING : JSON_METADATA_LEADING;
+
+		config.http_grpc_metadata_prefix = false;
+		assert_int_equal(
+			json_metadata_headers(&config, part, &metadata, &arena, headers, 4), 2);
+		UNIT_ROW_SPAN("plain", headers[0].name, "x-a");
+		config.http_grpc_metadata_prefix = true;
+		assert_int_equal(
+			json_metadata_headers(&config, part, &metadata, &arena, headers, 4), 2);
+		UNIT_ROW_SPAN("name", headers[0].name,
+			      i ? "grpc-trailer-x-a" : "grpc-metadata-x-a");
+		UNIT_ROW_SPAN("value", headers[1].value, "AQ");
+	}
+	arena_fini(&arena);
+}
+
+static void the_function_may_choose_a_good_status(void **state)
+{
+	static const struct {
+		const char *value; /* NULL: none */
+		bool is_on;
+		int status;
+		size_t left;
+	} rows[] = {
+		{"201", true, 201, 1},	{"302", true, 302, 1}, {"399", true, 399, 1},
+		{"400", true, 200, 1},	{"500", true, 200, 1}, {"199", true, 200, 1},
+		{"x", true, 200, 1},	{"", true, 200, 1},    {NULL, true, 200, 1},
+		{"201", false, 200, 2},
+	};
+	struct config config = {0};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		struct metadata_item items[] = {
+			{SPAN_LIT("location"), SPAN_LIT("/a")},
+			{SPAN_LIT("x-http-code"),
+			 span_from_str(rows[i].value ? rows[i].value : "")}};
+		struct metadata metadata = {.items = items, .count = rows[i].value ? 2 : 1};
+		const char *name = rows[i].value ? rows[i].value : "none";
+
+		config.http_status_from_metadata = rows[i].is_on;
+		UNIT_ROW(name, json_metadata_status(&config, &metadata, 200) == rows[i].status);
+		UNIT_ROW(name, metadata.count == rows[i].left);
+		UNIT_ROW_SPAN(name, metadata.items[0].key, "location");
+	}
+}
+
+static void clients_say_that_they_take_trailers(void **state)
+{
+	static const struct {
+		const char *value;
+		bool is_taken;
+	} rows[] = {
+		{"trailers", true}, {"Trailers", true}, {"gzip, trailers", true},
+		{"gzip", false},    {"", false},	{"trailersx", false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		struct h2_header header = {SPAN_LIT("te"), span_from_str(rows[i].value)};
+		const struct h2_headers headers = {&header, 1};
+
+		UNIT_ROW(rows[i].value, json_metadata_takes_trailers(&headers) == rows[i].is_taken);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -241,6 +321,9 @@ int main(void)
 		cmocka_unit_test(timeouts_are_read),
 		cmocka_unit_test(waits_have_a_default_and_a_bound),
 		cmocka_unit_test(lists_let_names_through),
+		cmocka_unit_test(prefixes_are_put_before_names),
+		cmocka_unit_test(the_function_may_choose_a_good_status),
+		cmocka_unit_test(clients_say_that_they_take_trailers),
 	};
 
 	return cmocka_run_group_tests_name("front/json_metadata", tests, NULL, NULL);
