@@ -48,6 +48,11 @@ enum status schema_new(struct span descriptor_set, struct schema **ret_schema, s
 	return ST_OK;
 }
 
+enum status schema_new_builtin(struct schema **ret_schema, struct error *err)
+{
+	return schema_new(span_make(schema_builtin_set, schema_builtin_set_len), ret_schema, err);
+}
+
 struct schema *schema_ref(struct schema *schema)
 {
 	schema->refs++;

@@ -189,6 +189,9 @@ struct service {
 enum status schema_new(struct span descriptor_set, struct schema **ret_schema,
 		       struct error *err) MUST_CHECK;
 
+/* All the files that came with Headgate, as a schema of their own. */
+enum status schema_new_builtin(struct schema **ret_schema, struct error *err) MUST_CHECK;
+
 struct schema *schema_ref(struct schema *schema);
 
 /* NULL is a no-op. */

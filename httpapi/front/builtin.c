@@ -35,14 +35,15 @@ size_t builtin_paths(const struct config *config, struct span paths[BUILTIN_PATH
 	return count;
 }
 
-static bool builtin_is_ready(struct front *front, const char **reason)
+bool builtin_is_ready(struct front *front, const char **ret_reason)
 {
-	*reason = "";
+	*ret_reason = "";
 	if (front->is_draining) {
-		*reason = "shutting down";
+		*ret_reason = "shutting down";
 		return false;
 	}
-	return front_is_ready(front, reason) && front->params.is_ready(front->params.data, reason);
+	return front_is_ready(front, ret_reason) &&
+	       front->params.is_ready(front->params.data, ret_reason);
 }
 
 static void builtin_ready(struct front *front, struct http_request *request,

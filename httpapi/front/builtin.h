@@ -18,6 +18,9 @@ struct http_request;
 #define BUILTIN_PATHS_MAX 16
 size_t builtin_paths(const struct config *config, struct span paths[BUILTIN_PATHS_MAX]);
 
+/* What /ready says; sets the reason when it is false. */
+bool builtin_is_ready(struct front *front, const char **ret_reason);
+
 /* Answers probes and built-in paths of the public port; false when the request is none. */
 bool builtin_serve(struct front *front, struct http_request *request, const struct http_head *head);
 

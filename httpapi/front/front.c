@@ -2,6 +2,7 @@
 #include "httpapi/front/front.h"
 
 #include "httpapi/front/builtin.h"
+#include "httpapi/front/builtin_rpc.h"
 #include "httpapi/front/docs.h"
 #include "httpapi/front/front_internal.h"
 #include "httpapi/front/listener.h"
@@ -45,6 +46,8 @@ void front_accept(struct front *front, struct exchange *exchange)
 {
 	const struct front_stage *stage = front->params.stage;
 
+	if (builtin_rpc_accept(front, exchange))
+		return;
 	if (stage)
 		stage->accept(stage->data, exchange);
 	else
@@ -224,6 +227,8 @@ enum status front_new(struct loop *loop, const struct front_params *params,
 	front->params = *params;
 	list_init(&front->calls);
 	list_init(&front->json_spare);
+	health_init(&front->health);
+	reflection_init(&front->reflection);
 	loop_task_init(&front->drained, front_on_drained, front);
 	for (size_t i = 0; i < FRONT_REFUSAL_COUNT_; i++) {
 		struct metrics_label label = {"reason", span_from_str(front_refusal_names[i])};
@@ -298,6 +303,11 @@ bool front_is_ready(const struct front *front, const char **reason)
 	return !front->has_route_error;
 }
 
+void front_note_ready(struct front *front)
+{
+	health_tell(front);
+}
+
 /* -- the end ----------------------------------------------------------------------------------- */
 
 static bool front_is_drained(const struct front *front)
@@ -327,6 +337,8 @@ void front_drain(struct front *front, void (*on_done)(void *data), void *data)
 	front->is_draining = true;
 	front->on_drained = on_done;
 	front->on_drained_data = data;
+	health_drain(front);
+	reflection_drain(&front->reflection);
 	listener_drain(front->ingress);
 	front_check_drained(front);
 }
@@ -346,6 +358,7 @@ void front_close(struct front *front)
 	listener_close(front->metrics);
 	loop_task_cancel(&front->drained);
 	json_exchange_drop_spare(front);
+	reflection_fini(&front->reflection);
 	routes_unref(front->routes);
 	rule_file_fini(&front->rules);
 	docs_close(front->docs);

@@ -59,6 +59,9 @@ void front_set_api(struct front *front, struct api *api);
 /* False with a reason while the newest API could not be put in force. */
 bool front_is_ready(const struct front *front, const char **reason);
 
+/* Something that is_ready looks at may have changed: whoever watches hears of it. */
+void front_note_ready(struct front *front);
+
 /* Stops accepting calls: listeners close (the admin one stays), HTTP/2 clients get GOAWAY,
  * kept-alive connections close after their running request. on_done comes once no call is left. */
 void front_drain(struct front *front, void (*on_done)(void *data), void *data);

@@ -6,6 +6,8 @@
 
 #include "httpapi/cors.h"
 #include "httpapi/front/front.h"
+#include "httpapi/front/health.h"
+#include "httpapi/front/reflection.h"
 #include "httpapi/transcode_options.h"
 #include "src/base/error.h"
 #include "src/base/list.h"
@@ -63,6 +65,8 @@ struct front {
 	size_t running_count;	/* of them, those without an answer: http.max_requests */
 	struct list json_spare; /* finished json_exchange objects, to be used again */
 	size_t json_spare_count;
+	struct health health;
+	struct reflection reflection;
 	bool is_draining;
 	void (*on_drained)(void *data);
 	void *on_drained_data;

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "httpapi/front/builtin_rpc.h"
 #include "httpapi/front/front_internal.h"
 #include "httpapi/front/routes.h"
 #include "proto/schema.h"
@@ -24,8 +25,10 @@ const struct api_method *grpc_entry_find(struct front *front, struct span path,
 {
 	char *message = ret_refusal->message;
 	size_t room = sizeof(ret_refusal->message);
-	const struct api_method *method;
+	const struct api_method *method = builtin_rpc_find(front, path);
 
+	if (method)
+		return method; /* has limits of its own */
 	if (!front->routes) {
 		(void)snprintf(message, room, "user function is not connected");
 		return grpc_entry_refuse(front, FRONT_REFUSED_NOT_READY, ST_UNAVAILABLE,

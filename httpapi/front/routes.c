@@ -104,7 +104,8 @@ enum status routes_examine(struct api *api, const struct routes_params *params,
 
 struct routes *routes_ref(struct routes *routes)
 {
-	routes->refs_++;
+	if (routes)
+		routes->refs_++;
 	return routes;
 }
 

@@ -36,7 +36,7 @@ MUST_CHECK enum status routes_new(struct api *api, const struct routes_params *p
 MUST_CHECK enum status routes_examine(struct api *api, const struct routes_params *params,
 				      struct route_report *report, struct routes **ret_routes,
 				      struct error *err);
-struct routes *routes_ref(struct routes *routes);
-void routes_unref(struct routes *routes); /* NULL is a no-op */
+struct routes *routes_ref(struct routes *routes); /* NULL gives NULL */
+void routes_unref(struct routes *routes);	  /* NULL is a no-op */
 
 #endif

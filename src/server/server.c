@@ -85,6 +85,7 @@ static void server_on_change(void *data)
 	}
 	front_set_api(server->front, userfn_api(server->userfn));
 	entity_table_renew(server->entities);
+	front_note_ready(server->front);
 	is_ready = server_is_ready(server, &reason);
 	if (is_ready != server->was_ready && server->phase == SERVER_SERVING)
 		server_log_readiness(server, is_ready, reason);
