@@ -338,7 +338,8 @@ describe('actions', () => {
     const before = await metric(gateway, 'headgate_followups_total', started);
     assert.equal((await call(client, 'Unary', { text: 'x', effect: 'Unary' })).text, 'x');
     // the effect asks for itself again, ten times in a row at the most
-    await waitFor('the last of the chain', () => fn.lines.some((line) => /10 forwards and side effects in a row: \[Unary\]/.test(line)));
+    await waitFor('the last of the chain', async () => (await metric(gateway, 'headgate_followups_total', started)) >= before + 10);
+    await waitFor('the report', () => fn.lines.some((line) => /10 forwards and side effects in a row: \[Unary\]/.test(line)));
     assert.equal(await metric(gateway, 'headgate_followups_total', started), before + 10);
   });
 
