@@ -29,6 +29,18 @@ struct journal_request *journal_append(struct journal *journal, const struct jou
 	return journal->ops->append(journal, append, deadline_ns, on_done, data);
 }
 
+struct journal_request *journal_get(struct journal *journal, const struct journal_key *key,
+				    uint64_t deadline_ns, journal_get_fn on_done, void *data)
+{
+	return journal->ops->get(journal, key, deadline_ns, on_done, data);
+}
+
+struct journal_request *journal_put(struct journal *journal, const struct journal_put *put,
+				    uint64_t deadline_ns, journal_append_fn on_done, void *data)
+{
+	return journal->ops->put(journal, put, deadline_ns, on_done, data);
+}
+
 struct journal_request *journal_verify(struct journal *journal, const struct journal_key *key,
 				       const struct journal_head *head, uint64_t deadline_ns,
 				       journal_verify_fn on_done, void *data)

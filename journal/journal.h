@@ -8,21 +8,23 @@
 #include "src/base/span.h"
 #include "src/base/status.h"
 
-/* Where events and snapshots live. The contract in five sentences:
+/* Where events and snapshots live, and the states of value entities. The contract in six sentences:
  *
  * 1. An entity's state in the journal is its head (sequence, tag): the number of its events and the
  *    id of the append that wrote the last one. Equal heads mean equal histories.
  * 2. journal_append compares the head with what the caller expects and then, atomically, appends
  * all events, replaces the snapshot if one is given and moves the head; or it changes nothing.
- * 3. journal_verify proves that the caller's head is still the current one.
- * 4. A lost reply is resent with the same expectation until the journal's answer is decisive or the
+ * 3. journal_put does the same with the one state of a value entity, whose sequence is the number
+ * of its writes; a key belongs to one kind for ever, and the other kind's calls are refused.
+ * 4. journal_verify proves that the caller's head is still the current one.
+ * 5. A lost reply is resent with the same expectation until the journal's answer is decisive or the
  *    deadline passed; a result of JOURNAL_ERROR says whether the outcome is unknown.
- * 5. Every request gets exactly one final callback, never from inside the call that started it, and
+ * 6. Every request gets exactly one final callback, never from inside the call that started it, and
  *    none after journal_cancel.
  *
- * When is an event durable? When its append reported JOURNAL_OK (or JOURNAL_DUP with our own tag),
- * in the sense of the durability class the journal runs with: docs/journal-format.md.
- * Spec: docs/journal-format.md; rulings R8-R14. */
+ * When is an event durable? When its append or put reported JOURNAL_OK (or JOURNAL_DUP with our own
+ * tag), in the sense of the durability class the journal runs with: docs/journal-format.md. Spec:
+ * docs/journal-format.md; rulings R8-R14. */
 struct error;
 struct journal;
 struct journal_request;
@@ -120,6 +122,27 @@ typedef void (*journal_append_fn)(void *data, const struct journal_append_result
 struct journal_request *journal_append(struct journal *journal, const struct journal_append *append,
 				       uint64_t deadline_ns, journal_append_fn on_done, void *data);
 
+/* ---- value entities: one state, replaced as a whole ------------------------------------------ */
+/* JOURNAL_OK: the head (sequence 0 when nothing was ever put) and the state, NULL when there is
+ * none or it was deleted; both borrowed until the callback returns. ERASED, or ERROR. */
+typedef void (*journal_get_fn)(void *data, enum journal_result result,
+			       const struct journal_head *head, const struct journal_any *state,
+			       const struct error *error);
+struct journal_request *journal_get(struct journal *journal, const struct journal_key *key,
+				    uint64_t deadline_ns, journal_get_fn on_done, void *data);
+
+struct journal_put {
+	struct journal_key key;
+	struct journal_head expected;
+	struct journal_id tag;		 /* of this attempt: journal_new_id */
+	struct journal_id command;	 /* of the command */
+	const struct journal_any *state; /* NULL: delete; at most JOURNAL_APPEND_BYTES_MAX */
+};
+
+/* As journal_append. DUP looks back over the last 32 commands that wrote. */
+struct journal_request *journal_put(struct journal *journal, const struct journal_put *put,
+				    uint64_t deadline_ns, journal_append_fn on_done, void *data);
+
 /* ---- verify --------------------------------------------------------------------------------- */
 /* JOURNAL_OK: head is current. CONFLICT, ERASED, ERROR otherwise. */
 typedef void (*journal_verify_fn)(void *data, enum journal_result result,
@@ -148,6 +171,10 @@ struct journal_ops {
 	void (*load_next)(struct journal_request *);
 	struct journal_request *(*append)(struct journal *, const struct journal_append *, uint64_t,
 					  journal_append_fn, void *);
+	struct journal_request *(*get)(struct journal *, const struct journal_key *, uint64_t,
+				       journal_get_fn, void *);
+	struct journal_request *(*put)(struct journal *, const struct journal_put *, uint64_t,
+				       journal_append_fn, void *);
 	struct journal_request *(*verify)(struct journal *, const struct journal_key *,
 					  const struct journal_head *, uint64_t, journal_verify_fn,
 					  void *);

@@ -115,6 +115,23 @@ static enum status read_snapshot(const struct span fields[RECORD_HEAD_FIELDS_],
 	return ST_OK;
 }
 
+static enum status read_state(const struct span fields[RECORD_HEAD_FIELDS_],
+			      struct record_head *head, struct error *err)
+{
+	const struct span *zt = &fields[RECORD_HEAD_ZT];
+	const struct span *zp = &fields[RECORD_HEAD_ZP];
+
+	if (!span_eq_str(fields[RECORD_HEAD_V], "1"))
+		return error_set(err, ST_DATA_LOSS, "head's kind \"%.*s\" is unknown",
+				 SPAN_FMT(span_head(fields[RECORD_HEAD_V], 32)));
+	if (fields[RECORD_HEAD_ZS].data || !zt->data != !zp->data)
+		return error_set(err, ST_DATA_LOSS, "head has no whole state");
+	head->is_value = true;
+	head->has_state = zt->data != NULL;
+	head->state = (struct journal_any){*zt, *zp};
+	return ST_OK;
+}
+
 enum status record_read_head(const struct span fields[RECORD_HEAD_FIELDS_], bool is_verify,
 			     struct record_head *ret_head, struct error *err)
 {
@@ -133,7 +150,8 @@ enum status record_read_head(const struct span fields[RECORD_HEAD_FIELDS_], bool
 			return error_set(err, ST_DATA_LOSS, "head's tag has not 16 bytes");
 	}
 	if (is_there && !is_verify && !head.is_erased) {
-		enum status st = read_snapshot(fields, &head, err);
+		enum status st = fields[RECORD_HEAD_V].data ? read_state(fields, &head, err)
+							    : read_snapshot(fields, &head, err);
 
 		if (st != ST_OK)
 			return st;

@@ -41,17 +41,21 @@ enum record_head_field {
 	RECORD_HEAD_ZS, /* snapshot: sequence, type URL, payload */
 	RECORD_HEAD_ZT,
 	RECORD_HEAD_ZP,
+	RECORD_HEAD_V, /* there for value entities: ZT and ZP are the state, ZS is not there */
 	RECORD_HEAD_FIELDS_
 };
 
 struct record_head {
 	struct journal_head head; /* zero when nothing is stored */
 	bool is_erased;
+	bool is_value;
 	uint64_t snapshot_sequence; /* 0: none */
 	struct journal_any snapshot;
+	bool has_state; /* of a value entity */
+	struct journal_any state;
 };
 
-/* Absent fields have data NULL. With is_verify the snapshot's three are not looked at. */
+/* Absent fields have data NULL. With is_verify those from ZS on are not looked at. */
 MUST_CHECK enum status record_read_head(const struct span fields[RECORD_HEAD_FIELDS_],
 					bool is_verify, struct record_head *ret_head,
 					struct error *err);

@@ -10,6 +10,8 @@
 #include "src/base/error.h"
 #include "src/base/text.h"
 
+/* Arguments of a put without a state. */
+#define PUT_ARGS_FIXED ((size_t)11)
 /* Arguments before the events: EVALSHA sha 4 keys... and seven of the script. */
 #define APPEND_ARGS_FIXED ((size_t)14)
 /* An append of a few small events. */
@@ -18,13 +20,22 @@
  */
 #define COMMAND_BYTES_MAX                                                                          \
 	(JOURNAL_APPEND_BYTES_MAX + (JOURNAL_EVENTS_MAX + 1) * 2 * ARG_FRAME_BYTES +               \
-	 5 * KEY_TEXT_MAX + sizeof(SCRIPT_APPEND_SOURCE) + 4096)
+	 5 * KEY_TEXT_MAX + sizeof(SCRIPT_APPEND_SOURCE) + sizeof(SCRIPT_PUT_SOURCE) + 4096)
 /* "$", at most 20 digits, and two line ends. */
 #define ARG_FRAME_BYTES ((size_t)25)
 /* "9007199254740991-0" and its NUL. */
 #define SEQUENCE_TEXT_MAX 24
 
-#define EVALSHA_HEAD "$7\r\nEVALSHA\r\n$40\r\n" SCRIPT_APPEND_SHA "\r\n"
+#define EVALSHA_HEAD(sha) "$7\r\nEVALSHA\r\n$40\r\n" sha "\r\n"
+
+/* What EVALSHA may name. */
+static const struct {
+	const char *head;
+	const char *source;
+} scripts[] = {
+	{EVALSHA_HEAD(SCRIPT_APPEND_SHA), SCRIPT_APPEND_SOURCE},
+	{EVALSHA_HEAD(SCRIPT_PUT_SHA), SCRIPT_PUT_SOURCE},
+};
 
 const char *redis_script_append_source(void)
 {
@@ -149,11 +160,31 @@ void redis_command_append(struct redis_command *command, const struct key_names 
 		put_payload(command, append->snapshot);
 }
 
+void redis_command_put(struct redis_command *command, const struct key_names *names,
+		       const struct journal_put *change)
+{
+	begin(command, PUT_ARGS_FIXED + (change->state ? 2 : 0));
+	put(command, SPAN_LIT("EVALSHA"));
+	put(command, SPAN_LIT(SCRIPT_PUT_SHA));
+	put(command, SPAN_LIT("3"));
+	put(command, names->head);
+	put(command, names->feed);
+	put(command, names->index);
+	put(command, change->key.id);
+	put_number(command, change->expected.sequence);
+	put(command, expected_tag(&change->expected));
+	put(command, id_span(&change->tag));
+	put(command, id_span(&change->command));
+	if (change->state)
+		put_payload(command, change->state);
+}
+
 void redis_command_head(struct redis_command *command, struct span head_key, bool is_verify)
 {
 	/* In the order of enum record_head_field. */
 	static const struct span fields[] = {SPAN_LIT("s"),  SPAN_LIT("g"),  SPAN_LIT("x"),
-					     SPAN_LIT("zs"), SPAN_LIT("zt"), SPAN_LIT("zp")};
+					     SPAN_LIT("zs"), SPAN_LIT("zt"), SPAN_LIT("zp"),
+					     SPAN_LIT("v")};
 	size_t count = is_verify ? 3 : sizeof(fields) / sizeof(*fields);
 
 	begin(command, 2 + count);
@@ -183,18 +214,21 @@ void redis_command_events(struct redis_command *command, struct span events_key,
 
 void redis_command_to_eval(struct redis_command *command)
 {
-	const struct span head = SPAN_LIT(EVALSHA_HEAD);
 	struct buf old = command->text;
 	struct span text = buf_span(&old);
 	size_t count_len = span_find(text, '\n') + 1;
 	struct span rest = span_skip(text, count_len);
+	size_t i = 0;
 
-	BUG_ON(!span_starts_with(rest, head));
+	while (!span_starts_with(rest, span_from_str(scripts[i].head))) {
+		i++;
+		BUG_ON(i == sizeof(scripts) / sizeof(scripts[0]));
+	}
 	buf_init(&command->text, COMMAND_BYTES_MAX);
 	command->sent = 0;
 	(void)buf_append(&command->text, span_head(text, count_len)); /* put looks at is_full */
 	put(command, SPAN_LIT("EVAL"));
-	put(command, SPAN_LIT(SCRIPT_APPEND_SOURCE));
-	BUG_ON(!buf_append(&command->text, span_skip(rest, head.len)));
+	put(command, span_from_str(scripts[i].source));
+	BUG_ON(!buf_append(&command->text, span_skip(rest, strlen(scripts[i].head))));
 	buf_fini(&old);
 }

@@ -13,6 +13,7 @@
  * the connection links it while it is to be sent or awaits its reply. */
 struct redisReply;
 struct journal_append;
+struct journal_put;
 struct key_names;
 
 struct redis_command {
@@ -41,7 +42,11 @@ void redis_command_words(struct redis_command *command, const char *const *words
 void redis_command_append(struct redis_command *command, const struct key_names *names,
 			  const struct journal_append *append, uint64_t wall_ms);
 
-/* HMGET of the head: s g x, and the snapshot's fields too when not is_verify. */
+/* EVALSHA of put.lua. */
+void redis_command_put(struct redis_command *command, const struct key_names *names,
+		       const struct journal_put *change);
+
+/* HMGET of the head: s g x, and the other fields too when not is_verify. */
 void redis_command_head(struct redis_command *command, struct span head_key, bool is_verify);
 
 /* XRANGE of the events first..last, at most count of them. */

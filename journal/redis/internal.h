@@ -69,7 +69,7 @@ struct redis_journal {
 	struct metrics_series *pending_gauge;
 };
 
-enum request_kind { REQUEST_LOAD, REQUEST_APPEND, REQUEST_VERIFY };
+enum request_kind { REQUEST_LOAD, REQUEST_APPEND, REQUEST_VERIFY, REQUEST_GET };
 
 /* Of a load: what the next reply is, or what is waited for. */
 enum load_step { LOAD_HEAD, LOAD_EVENTS, LOAD_RECHECK, LOAD_HELD };
@@ -89,12 +89,13 @@ struct redis_request {
 	void *data;
 	struct error *error;	  /* owned; of a request that fails at the end of the turn */
 	struct journal_head head; /* verify: expected; load: as read */
-	/* append */
+	/* append, put */
 	journal_append_fn on_append;
 	struct journal_id tag;
 	size_t event_count;
 	/* verify */
 	journal_verify_fn on_verify;
+	journal_get_fn on_get;
 	/* load */
 	const struct journal_load_ops *ops;
 	enum load_step step;
@@ -114,6 +115,10 @@ void redis_journal_alarm(struct redis_journal *j, const struct error *error, boo
 struct redis_request *redis_request_of_command(struct redis_command *command);
 struct journal_request *redis_append(struct journal *journal, const struct journal_append *append,
 				     uint64_t deadline_ns, journal_append_fn on_done, void *data);
+struct journal_request *redis_put(struct journal *journal, const struct journal_put *put,
+				  uint64_t deadline_ns, journal_append_fn on_done, void *data);
+struct journal_request *redis_get(struct journal *journal, const struct journal_key *key,
+				  uint64_t deadline_ns, journal_get_fn on_done, void *data);
 struct journal_request *redis_verify(struct journal *journal, const struct journal_key *key,
 				     const struct journal_head *head, uint64_t deadline_ns,
 				     journal_verify_fn on_done, void *data);

@@ -86,6 +86,11 @@ static void head_reply(struct redis_request *r, const struct redisReply *reply)
 		redis_load_done(r, JOURNAL_ERASED, NULL);
 		return;
 	}
+	if (found.is_value) {
+		(void)error_set(&error, ST_FAILED_PRECONDITION, "%s", REPLY_OTHER_KIND);
+		redis_load_done(r, JOURNAL_ERROR, &error);
+		return;
+	}
 	r->head = found.head;
 	r->next = found.snapshot_sequence + 1;
 	r->step = LOAD_HELD;

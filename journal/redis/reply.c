@@ -97,6 +97,8 @@ enum status reply_append(const struct redisReply *reply, const struct journal_id
 
 	if (reply->type != REDIS_REPLY_ARRAY || reply->elements < 3)
 		return error_set(err, ST_INTERNAL, "the append script answered no result");
+	if (span_eq_str(reply_text(reply->element[0]), "KIND"))
+		return error_set(err, ST_FAILED_PRECONDITION, "%s", REPLY_OTHER_KIND);
 	while (i < 4 && !span_eq_str(reply_text(reply->element[0]), words[i].text))
 		i++;
 	if (i == 4 || reply->elements != words[i].elements)

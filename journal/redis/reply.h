@@ -13,6 +13,9 @@
 struct error;
 struct redisReply;
 
+/* A key belongs to one kind of entity for ever. */
+#define REPLY_OTHER_KIND "the journal has an entity of another kind under this id"
+
 enum reply_verdict { REPLY_FAIL, REPLY_RETRY, REPLY_RECONNECT, REPLY_EVAL };
 enum reply_health { REPLY_FINE, REPLY_ALARM, REPLY_SICK };
 
@@ -29,12 +32,12 @@ struct reply_error reply_classify(const struct redisReply *reply, struct error *
 /* The text of a status or string reply, data NULL for anything else. */
 struct span reply_text(const struct redisReply *reply);
 
-/* The append script's answer. DUP: is_mine compares with tag. Errors: ST_INTERNAL not its shape,
- * ST_DATA_LOSS the head is damaged. */
+/* The append or put script's answer. DUP: is_mine compares with tag. Errors: ST_INTERNAL not its
+ * shape, ST_DATA_LOSS the head is damaged, ST_FAILED_PRECONDITION it is of the other kind. */
 MUST_CHECK enum status reply_append(const struct redisReply *reply, const struct journal_id *tag,
 				    struct journal_append_result *ret_result, struct error *err);
 
-/* HMGET s g x, or with the snapshot's fields when not is_verify. */
+/* HMGET s g x, or with all fields of a head when not is_verify. */
 MUST_CHECK enum status reply_head(const struct redisReply *reply, bool is_verify,
 				  struct record_head *ret_head, struct error *err);
 

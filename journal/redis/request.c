@@ -189,6 +189,15 @@ static void verify_done(struct redis_request *r, enum journal_result result,
 	redis_request_end(r);
 }
 
+static void get_done(struct redis_request *r, const struct record_head *found,
+		     enum journal_result result, const struct error *error)
+{
+	redis_request_settle(r);
+	r->on_get(r->data, result, found ? &found->head : NULL,
+		  found && found->has_state ? &found->state : NULL, error);
+	redis_request_end(r);
+}
+
 void redis_request_fail(struct redis_request *r, const struct error *error)
 {
 	struct journal_append_result result = {.result = JOURNAL_ERROR, .error = error};
@@ -199,6 +208,8 @@ void redis_request_fail(struct redis_request *r, const struct error *error)
 		append_done(r, &result);
 	else if (r->kind == REQUEST_VERIFY)
 		verify_done(r, JOURNAL_ERROR, error);
+	else if (r->kind == REQUEST_GET)
+		get_done(r, NULL, JOURNAL_ERROR, error);
 	else
 		redis_load_done(r, JOURNAL_ERROR, error);
 }
@@ -277,10 +288,16 @@ static void append_reply(struct redis_request *r, const struct redisReply *reply
 	struct journal_append_result result;
 	struct error error;
 
-	if (reply_append(reply, &r->tag, &result, &error) != ST_OK)
-		on_bad_reply(r, &error);
-	else
+	if (reply_append(reply, &r->tag, &result, &error) == ST_OK) {
 		append_done(r, &result);
+		return;
+	}
+	/* Of another kind: so it was whenever the command may have been executed. */
+	if (error.status == ST_FAILED_PRECONDITION) {
+		r->command.sent = 0;
+		r->is_maybe_done = false;
+	}
+	on_bad_reply(r, &error);
 }
 
 static void verify_reply(struct redis_request *r, const struct redisReply *reply)
@@ -299,6 +316,22 @@ static void verify_reply(struct redis_request *r, const struct redisReply *reply
 		verify_done(r, JOURNAL_OK, NULL);
 }
 
+static void get_reply(struct redis_request *r, const struct redisReply *reply)
+{
+	struct record_head found;
+	struct error error;
+	enum status st = reply_head(reply, false, &found, &error);
+
+	if (st == ST_OK && !found.is_erased && !found.is_value && found.head.sequence > 0)
+		st = error_set(&error, ST_FAILED_PRECONDITION, "%s", REPLY_OTHER_KIND);
+	if (st != ST_OK)
+		on_bad_reply(r, &error);
+	else if (found.is_erased)
+		get_done(r, NULL, JOURNAL_ERASED, NULL);
+	else
+		get_done(r, &found, JOURNAL_OK, NULL);
+}
+
 static void on_reply(struct redis_command *command, const struct redisReply *reply)
 {
 	struct redis_request *r = redis_request_of_command(command);
@@ -311,6 +344,8 @@ static void on_reply(struct redis_command *command, const struct redisReply *rep
 		append_reply(r, reply);
 	else if (r->kind == REQUEST_VERIFY)
 		verify_reply(r, reply);
+	else if (r->kind == REQUEST_GET)
+		get_reply(r, reply);
 	else
 		redis_load_reply(r, reply);
 }
@@ -353,6 +388,57 @@ struct journal_request *redis_append(struct journal *journal, const struct journ
 		st = key_render(j->namespace_text, &append->key, &names, &error);
 	if (st == ST_OK)
 		redis_command_append(&r->command, &names, append, clock_wall_ms());
+	else
+		redis_request_fail_later(r, &error);
+	redis_request_admit(r);
+	return &r->base;
+}
+
+static enum status check_put(const struct journal_put *put, struct error *err)
+{
+	size_t bytes = put->state ? put->state->type_url.len + put->state->value.len : 0;
+
+	if (put->expected.sequence >= JOURNAL_SEQUENCE_MAX)
+		return error_set(err, ST_OUT_OF_RANGE, "the entity was written too often");
+	if (bytes > JOURNAL_APPEND_BYTES_MAX)
+		return error_set(err, ST_RESOURCE_EXHAUSTED,
+				 "the state has %zu bytes; at most %zu may be", bytes,
+				 JOURNAL_APPEND_BYTES_MAX);
+	return ST_OK;
+}
+
+struct journal_request *redis_put(struct journal *journal, const struct journal_put *put,
+				  uint64_t deadline_ns, journal_append_fn on_done, void *data)
+{
+	struct redis_journal *j = redis_journal_of(journal);
+	struct redis_request *r = redis_request_new(j, REQUEST_APPEND, deadline_ns, data);
+	struct key_names names;
+	struct error error;
+	enum status st = check_put(put, &error);
+
+	r->on_append = on_done;
+	r->tag = put->tag;
+	if (st == ST_OK)
+		st = key_render(j->namespace_text, &put->key, &names, &error);
+	if (st == ST_OK)
+		redis_command_put(&r->command, &names, put);
+	else
+		redis_request_fail_later(r, &error);
+	redis_request_admit(r);
+	return &r->base;
+}
+
+struct journal_request *redis_get(struct journal *journal, const struct journal_key *key,
+				  uint64_t deadline_ns, journal_get_fn on_done, void *data)
+{
+	struct redis_journal *j = redis_journal_of(journal);
+	struct redis_request *r = redis_request_new(j, REQUEST_GET, deadline_ns, data);
+	struct key_names names;
+	struct error error;
+
+	r->on_get = on_done;
+	if (key_render(j->namespace_text, key, &names, &error) == ST_OK)
+		redis_command_head(&r->command, names.head, false);
 	else
 		redis_request_fail_later(r, &error);
 	redis_request_admit(r);

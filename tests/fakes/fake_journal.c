@@ -29,6 +29,9 @@ struct entity {
 	struct list events; /* struct stored, ascending from 1 */
 	struct stored *snapshot;
 	uint64_t snapshot_sequence;
+	struct stored *state; /* of a value entity */
+	struct list commands; /* struct stored without content: what wrote, oldest first */
+	bool is_value;
 	bool is_erased;
 };
 
@@ -63,6 +66,7 @@ struct request {
 	struct error error;
 	journal_append_fn on_append;
 	journal_verify_fn on_verify;
+	journal_get_fn on_get;
 	/* load */
 	const struct journal_load_ops *ops;
 	struct entity *entity; /* entities live as long as the journal */
@@ -100,6 +104,7 @@ static struct entity *entity_find(const struct fake_journal *fake, const struct 
 		entity->name = mem_strndup(buf_span(&name).data, buf_len(&name));
 		entity->node.key = span_make(entity->name, buf_len(&name));
 		list_init(&entity->events);
+		list_init(&entity->commands);
 		BUG_ON(!map_insert((struct map *)&fake->entities, &entity->node));
 		node = &entity->node;
 	}
@@ -167,8 +172,12 @@ static void entity_clear(struct entity *entity)
 
 	while ((node = list_pop_front(&entity->events)))
 		stored_free(list_entry(node, struct stored, node));
+	while ((node = list_pop_front(&entity->commands)))
+		stored_free(list_entry(node, struct stored, node));
 	stored_free(entity->snapshot);
+	stored_free(entity->state);
 	entity->snapshot = NULL;
+	entity->state = NULL;
 	entity->snapshot_sequence = 0;
 }
 
@@ -203,6 +212,61 @@ static void append_as_is(struct entity *entity, const struct journal_append *app
 	} else if (next && memcmp(&next->command, &append->command, sizeof(next->command)) == 0) {
 		answer->result = JOURNAL_DUP;
 		answer->is_mine = memcmp(&next->tag, &append->tag, sizeof(next->tag)) == 0;
+	} else {
+		answer->result = JOURNAL_CONFLICT;
+	}
+}
+
+static const char other_kind[] = "the journal has an entity of another kind under this id";
+
+static void refuse_kind(struct journal_append_result *answer, struct error *error)
+{
+	answer->result = JOURNAL_ERROR;
+	answer->error = error;
+	(void)error_set(error, ST_FAILED_PRECONDITION, "%s", other_kind);
+}
+
+static void entity_put(struct entity *entity, const struct journal_put *put, struct journal_id tag)
+{
+	struct stored *command = stored_new(&(struct journal_any){0});
+
+	command->command = put->command;
+	command->tag = tag;
+	list_push_back(&entity->commands, &command->node);
+	stored_free(entity->state);
+	entity->state = put->state ? stored_new(put->state) : NULL;
+	entity->is_value = true;
+	entity->head.sequence++;
+	entity->head.tag = tag;
+}
+
+static const struct stored *find_command(const struct entity *entity, struct journal_id id)
+{
+	list_for_each (it, (struct list *)&entity->commands) {
+		const struct stored *stored = list_entry(it, struct stored, node);
+
+		if (memcmp(&stored->command, &id, sizeof(id)) == 0)
+			return stored;
+	}
+	return NULL;
+}
+
+/* What journal/redis/lua/put.lua decides, but that no command is ever forgotten. */
+static void put_as_is(struct entity *entity, const struct journal_put *put,
+		      struct journal_append_result *answer, struct error *error)
+{
+	const struct stored *done = find_command(entity, put->command);
+
+	if (entity->is_erased) {
+		answer->result = JOURNAL_ERASED;
+	} else if (entity->head.sequence > 0 && !entity->is_value) {
+		refuse_kind(answer, error);
+	} else if (head_eq(&entity->head, &put->expected)) {
+		answer->result = JOURNAL_OK;
+		entity_put(entity, put, put->tag);
+	} else if (done) {
+		answer->result = JOURNAL_DUP;
+		answer->is_mine = memcmp(&done->tag, &put->tag, sizeof(done->tag)) == 0;
 	} else {
 		answer->result = JOURNAL_CONFLICT;
 	}
@@ -283,7 +347,9 @@ static struct journal_request *fake_append(struct journal *journal,
 	(void)deadline_ns; /* the test decides when an answer comes */
 	BUG_ON(append->event_count == 0 || append->event_count > JOURNAL_EVENTS_MAX);
 	request->on_append = on_done;
-	if (said.outcome == FAKE_JOURNAL_AS_IS)
+	if (said.outcome == FAKE_JOURNAL_AS_IS && entity->is_value)
+		refuse_kind(&request->answer, &request->error);
+	else if (said.outcome == FAKE_JOURNAL_AS_IS)
 		append_as_is(entity, append, &request->answer);
 	if (said.outcome == FAKE_JOURNAL_DUP_MINE || said.outcome == FAKE_JOURNAL_UNKNOWN_DONE)
 		entity_append(entity, append, append->tag);
@@ -295,6 +361,65 @@ static struct journal_request *fake_append(struct journal *journal,
 	}
 	request->answer.head = entity->head;
 	return &request->base;
+}
+
+static struct journal_request *fake_put(struct journal *journal, const struct journal_put *put,
+					uint64_t deadline_ns, journal_append_fn on_done, void *data)
+{
+	struct fake_journal *fake = fake_of(journal);
+	struct fake_journal_step said = take_step(fake, FAKE_JOURNAL_PUT);
+	struct request *request = request_new(fake, FAKE_JOURNAL_PUT, &said, data);
+	struct entity *entity = entity_find(fake, &put->key, true);
+
+	(void)deadline_ns;
+	request->on_append = on_done;
+	if (said.outcome == FAKE_JOURNAL_AS_IS)
+		put_as_is(entity, put, &request->answer, &request->error);
+	if (said.outcome == FAKE_JOURNAL_DUP_MINE || said.outcome == FAKE_JOURNAL_UNKNOWN_DONE)
+		entity_put(entity, put, put->tag);
+	if (said.outcome == FAKE_JOURNAL_DUP_OTHER)
+		entity_put(entity, put, journal_new_id(journal));
+	if (said.outcome == FAKE_JOURNAL_DUP_MINE || said.outcome == FAKE_JOURNAL_DUP_OTHER) {
+		request->answer.result = JOURNAL_DUP;
+		request->answer.is_mine = said.outcome == FAKE_JOURNAL_DUP_MINE;
+	}
+	request->answer.head = entity->head;
+	return &request->base;
+}
+
+static struct journal_request *fake_get(struct journal *journal, const struct journal_key *key,
+					uint64_t deadline_ns, journal_get_fn on_done, void *data)
+{
+	struct fake_journal *fake = fake_of(journal);
+	struct fake_journal_step said = take_step(fake, FAKE_JOURNAL_GET);
+	struct request *request = request_new(fake, FAKE_JOURNAL_GET, &said, data);
+
+	(void)deadline_ns;
+	request->on_get = on_done;
+	request->entity = entity_find(fake, key, true);
+	if (said.outcome != FAKE_JOURNAL_AS_IS)
+		return &request->base;
+	if (request->entity->is_erased)
+		request->answer.result = JOURNAL_ERASED;
+	else if (request->entity->head.sequence > 0 && !request->entity->is_value)
+		refuse_kind(&request->answer, &request->error);
+	return &request->base;
+}
+
+static void deliver_get(struct request *request)
+{
+	const struct entity *entity = request->entity;
+	struct journal_any state;
+
+	if (request->answer.result != JOURNAL_OK) {
+		request->on_get(request->data, request->answer.result, NULL, NULL,
+				request->answer.error);
+		return;
+	}
+	if (entity->state)
+		state = stored_any(entity->state);
+	request->on_get(request->data, JOURNAL_OK, &entity->head, entity->state ? &state : NULL,
+			NULL);
 }
 
 static struct journal_request *fake_verify(struct journal *journal, const struct journal_key *key,
@@ -330,6 +455,8 @@ static struct journal_request *fake_load(struct journal *journal, const struct j
 	request->entity = entity_find(fake, key, true);
 	if (said.outcome == FAKE_JOURNAL_AS_IS && request->entity->is_erased)
 		request->answer.result = JOURNAL_ERASED;
+	else if (said.outcome == FAKE_JOURNAL_AS_IS && request->entity->is_value)
+		refuse_kind(&request->answer, &request->error);
 	return &request->base;
 }
 
@@ -389,7 +516,9 @@ static void deliver_one(struct fake_journal *fake, struct request *request)
 
 	list_push_back(&fake->waiting, &request->node);
 	request->is_in_callback = true;
-	if (request->call == FAKE_JOURNAL_APPEND) {
+	if (request->call == FAKE_JOURNAL_GET) {
+		deliver_get(request);
+	} else if (request->call == FAKE_JOURNAL_APPEND || request->call == FAKE_JOURNAL_PUT) {
 		request->on_append(request->data, &request->answer);
 	} else if (request->call == FAKE_JOURNAL_VERIFY) {
 		request->on_verify(request->data, request->answer.result, request->answer.error);
@@ -476,6 +605,8 @@ static const struct journal_ops fake_ops = {
 	.load = fake_load,
 	.load_next = fake_load_next,
 	.append = fake_append,
+	.get = fake_get,
+	.put = fake_put,
 	.verify = fake_verify,
 	.cancel = fake_cancel,
 	.is_ready = fake_is_ready,
@@ -576,6 +707,26 @@ uint64_t fake_journal_snapshot(const struct fake_journal *fake, const struct jou
 	if (ret_snapshot)
 		*ret_snapshot = stored_any(entity->snapshot);
 	return entity->snapshot_sequence;
+}
+
+void fake_journal_put_state(struct fake_journal *fake, const struct journal_key *key,
+			    const struct journal_any *state)
+{
+	struct journal_put put = {.key = *key, .state = state};
+
+	put.command = journal_new_id(&fake->base);
+	entity_put(entity_find(fake, key, true), &put, journal_new_id(&fake->base));
+}
+
+bool fake_journal_state(const struct fake_journal *fake, const struct journal_key *key,
+			struct journal_any *ret_state)
+{
+	struct entity *entity = entity_find(fake, key, false);
+
+	if (!entity || !entity->state)
+		return false;
+	*ret_state = stored_any(entity->state);
+	return true;
 }
 
 size_t fake_journal_calls(const struct fake_journal *fake, enum fake_journal_call call)

@@ -17,6 +17,8 @@ enum fake_journal_call {
 	FAKE_JOURNAL_LOAD,
 	FAKE_JOURNAL_APPEND,
 	FAKE_JOURNAL_VERIFY,
+	FAKE_JOURNAL_GET,
+	FAKE_JOURNAL_PUT, /* outcomes as of an append */
 	FAKE_JOURNAL_CALLS_
 };
 
@@ -76,6 +78,12 @@ struct journal_any fake_journal_event(const struct fake_journal *fake,
 /* The sequence of the snapshot, 0 when there is none; ret_snapshot may be NULL. */
 uint64_t fake_journal_snapshot(const struct fake_journal *fake, const struct journal_key *key,
 			       struct journal_any *ret_snapshot);
+/* Another process writes a value entity's state (NULL: deletes it). */
+void fake_journal_put_state(struct fake_journal *fake, const struct journal_key *key,
+			    const struct journal_any *state);
+/* False: none. */
+bool fake_journal_state(const struct fake_journal *fake, const struct journal_key *key,
+			struct journal_any *ret_state);
 /* Calls so far, and events handed over by loads. */
 size_t fake_journal_calls(const struct fake_journal *fake, enum fake_journal_call call);
 size_t fake_journal_events_loaded(const struct fake_journal *fake);

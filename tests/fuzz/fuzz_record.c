@@ -43,6 +43,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		BUG_ON(err.status != ST_DATA_LOSS || !err.message[0]);
 	}
 	if (record_read_head(pieces, false, &head, &err) == ST_OK)
-		BUG_ON(head.snapshot_sequence > head.head.sequence);
+		BUG_ON(head.snapshot_sequence > head.head.sequence ||
+		       (head.is_value && head.snapshot_sequence > 0) ||
+		       (head.has_state && !(head.is_value && head.state.value.data)));
 	return 0;
 }

@@ -7,10 +7,12 @@
 --      5 command id  6 wall clock ms  7 n, then n * (type URL, payload), then, only with a
 --      snapshot, its type URL and payload
 -- Returns {'OK', sequence, tag, feed id} | {'DUP', sequence, tag, tag of the event that is there} |
---      {'CONFLICT', sequence, tag} | {'ERASED', sequence, tag}; sequence and tag are the head's.
-local h = redis.call('HMGET', KEYS[1], 's', 'g', 'x')
+--      {'CONFLICT', sequence, tag} | {'ERASED', sequence, tag} | {'KIND', sequence, tag} when the
+--      head is a value entity's; sequence and tag are the head's.
+local h = redis.call('HMGET', KEYS[1], 's', 'g', 'x', 'v')
 local s, g = h[1] or '0', h[2] or ''
 if h[3] then return {'ERASED', s, g} end
+if h[4] then return {'KIND', s, g} end
 if s ~= ARGV[2] or g ~= ARGV[3] then
   -- Enough to look at one event: had my command landed later, I would have been loaded with it.
   local id = string.format('%.0f-0', tonumber(ARGV[2]) + 1)

@@ -207,12 +207,49 @@ static void heads(void **state)
 	}
 }
 
+#define STATE(zs, zt, zp, v)                                                                       \
+	{                                                                                          \
+		SPAN_LIT("7"), ID_A, NIL, zs, zt, zp, v                                            \
+	}
+
+/* Of value entities. */
+static void states(void **state)
+{
+	static const struct {
+		const char *name;
+		struct span fields[RECORD_HEAD_FIELDS_];
+		enum status status;
+		bool has_state;
+	} rows[] = {
+		{"state", STATE(NIL, SPAN_LIT("t"), SPAN_LIT(""), SPAN_LIT("1")), ST_OK, true},
+		{"deleted", STATE(NIL, NIL, NIL, SPAN_LIT("1")), ST_OK, false},
+		{"half", STATE(NIL, SPAN_LIT("t"), NIL, SPAN_LIT("1")), ST_DATA_LOSS, false},
+		{"snapshot too", STATE(SPAN_LIT("7"), SPAN_LIT("t"), SPAN_LIT(""), SPAN_LIT("1")),
+		 ST_DATA_LOSS, false},
+		{"another kind", STATE(NIL, NIL, NIL, SPAN_LIT("2")), ST_DATA_LOSS, false},
+	};
+	struct record_head head;
+	struct error err;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		UNIT_ROW(rows[i].name,
+			 record_read_head(rows[i].fields, false, &head, &err) == rows[i].status);
+		if (rows[i].status != ST_OK)
+			continue;
+		UNIT_ROW(rows[i].name, head.is_value && head.head.sequence == 7);
+		UNIT_ROW(rows[i].name, head.has_state == rows[i].has_state);
+		UNIT_ROW(rows[i].name, head.snapshot_sequence == 0 && !head.snapshot.value.data);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reads_what_an_append_writes),
 		cmocka_unit_test(refuses_everything_else),
 		cmocka_unit_test(heads),
+		cmocka_unit_test(states),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
