@@ -1,47 +1,17 @@
 #include "src/entity/action_codec.h"
 
-#include "src/base/text.h"
 #include "src/entity/entity_codec_internal.h"
-#include "src/grpc/grpc_codec.h"
-#include "src/grpc/metadata.h"
+#include "src/entity/metadata_codec.h"
 
 /* The metadata stands before the payload, though its number is higher, so that the payload is the
  * very end of the message. */
-
-/* One cloudstate.MetadataEntry: 1 key, and in a oneof, so even when it is empty, 2 string_value or
- * 3 bytes_value. */
-static size_t entry_len(const struct metadata_item *item)
-{
-	return codec_text_len(item->key) + codec_field_len(item->value.len);
-}
-
-static uint8_t *put_entry(uint8_t *at, const struct metadata_item *item)
-{
-	bool is_bytes = grpc_is_binary_key(item->key) || !text_is_utf8(item->value);
-
-	at = codec_put_open(at, 1, entry_len(item));
-	at = codec_put_text(at, 1, item->key);
-	at = codec_put_open(at, is_bytes ? 3 : 2, item->value.len);
-	if (item->value.len)
-		memcpy(at, item->value.data, item->value.len);
-	return at + item->value.len;
-}
-
-static size_t metadata_len(const struct metadata *metadata)
-{
-	size_t len = 0;
-
-	for (size_t i = 0; metadata && i < metadata->count; i++)
-		len += codec_field_len(entry_len(&metadata->items[i]));
-	return len;
-}
 
 bool action_put_command(struct buf *head, const struct action_command *command)
 {
 	const struct metadata *metadata = command->metadata;
 	bool has_payload = command->input_name.len > 0;
 	size_t tail = has_payload ? command->payload_len : 0;
-	size_t meta = metadata_len(metadata);
+	size_t meta = metadata_codec_len(metadata);
 	size_t total =
 		codec_text_len(command->service_name) + codec_text_len(command->name) +
 		codec_field_len(meta) +
@@ -54,8 +24,7 @@ bool action_put_command(struct buf *head, const struct action_command *command)
 	at = codec_put_text(start, 2, command->service_name);
 	at = codec_put_text(at, 3, command->name);
 	at = codec_put_open(at, 5, meta);
-	for (size_t i = 0; metadata && i < metadata->count; i++)
-		at = put_entry(at, &metadata->items[i]);
+	at = metadata_codec_put(at, metadata);
 	if (has_payload)
 		at = codec_put_any(at, 4, command->input_name, tail);
 	return codec_commit(head, start, at, total - tail);

@@ -14,19 +14,24 @@
 #include "src/userfn/api.h"
 #include "src/userfn/userfn.h"
 
-/* The shell of one machine. Callbacks of the stream, the journal and the timers become events; the
- * actions of each step are done in order. What to do when is decided in entity_fsm.c alone.
+/* The shell of one machine. Callbacks of the stream and the timers (and, in entity_journal.c, of
+ * the journal) become events; the actions of each step are done in order. What to do when is
+ * decided in entity_fsm.c alone.
  *
  * The machine sets its timer with every command; the real timer is moved only when it would fire
  * too late, and looks again when it fires early: so the busy path does not touch the timer heap. */
 
-/* Causes in logs and reports. */
-#define DETAIL_MAX 512
-
 #define TEXT_QUEUE_DEADLINE "The command waited too long in the entity's queue"
 #define TEXT_TOO_MANY_EVENTS "The reply has more events than the journal takes at once"
 
+static const struct entity_page no_page;
+
 static void entity_destroy(struct entity *entity);
+
+static bool is_value(const struct entity *entity)
+{
+	return entity->fsm.kind == ENTITY_FSM_VALUE;
+}
 
 /* ---- stream --------------------------------------------------------------------------------- */
 
@@ -61,24 +66,26 @@ static void on_message(void *data, struct span message)
 	struct entity_table *table = entity->table;
 	struct entity_event event = {.type = ENTITY_EV_GARBAGE};
 	struct entity_holder *holder = entity_holder_new(table);
-	char detail[DETAIL_MAX];
+	char detail[ENTITY_DETAIL_MAX];
 
 	detail[0] = '\0';
 	BUG_ON(entity->reply);
 	entity->reply = holder;
 	if (buf_append(&holder->bytes, message))
-		entity_out_parse(buf_span(&holder->bytes), &holder->out);
+		(is_value(entity) ? entity_out_parse_value
+				  : entity_out_parse)(buf_span(&holder->bytes), &holder->out);
 	else
 		holder->out.kind = ENTITY_OUT_GARBAGE;
 	event.command_id = holder->out.command_id;
 	if (holder->out.kind == ENTITY_OUT_REPLY) {
 		event.type = ENTITY_EV_REPLY;
-		event.event_count = holder->out.event_count;
+		event.event_count = is_value(entity) ? holder->out.write != ENTITY_WRITE_NONE
+						     : holder->out.event_count;
 		event.is_restart = holder->out.action == ENTITY_FAILURE && holder->out.is_restart;
 	} else if (holder->out.kind == ENTITY_OUT_FAILURE) {
 		event.type = ENTITY_EV_FAILURE;
 		(void)snprintf(detail, sizeof(detail), "%.*s",
-			       SPAN_FMT(span_head(holder->out.description, DETAIL_MAX)));
+			       SPAN_FMT(span_head(holder->out.description, ENTITY_DETAIL_MAX)));
 	}
 	event.text = detail;
 	entity_run(entity, &event);
@@ -99,19 +106,19 @@ static void on_status(void *data, const struct grpc_status *status)
 	struct entity *entity = data;
 	struct entity_table *table = entity->table;
 	struct entity_event event = {.type = ENTITY_EV_STREAM_ERROR};
-	char text[DETAIL_MAX];
+	char text[ENTITY_DETAIL_MAX];
 
 	count_stream(entity, false);
 	if (entity->fsm.state == ENTITY_CONNECTING) {
 		/* never opened: the caller may try again, unless it is about limits */
 		event.code = status->code == ST_RESOURCE_EXHAUSTED ? status->code : ST_UNAVAILABLE;
 		(void)snprintf(text, sizeof(text), "The user function is not reachable: %.*s",
-			       SPAN_FMT(span_head(status->message, DETAIL_MAX)));
+			       SPAN_FMT(span_head(status->message, ENTITY_DETAIL_MAX)));
 	} else {
 		event.type = status->code == ST_OK ? ENTITY_EV_STREAM_END : ENTITY_EV_STREAM_ERROR;
 		event.code = status->code;
 		(void)snprintf(text, sizeof(text), "%s %.*s", status_name(status->code),
-			       SPAN_FMT(span_head(status->message, DETAIL_MAX)));
+			       SPAN_FMT(span_head(status->message, ENTITY_DETAIL_MAX)));
 	}
 	event.text = text;
 	entity_run(entity, &event);
@@ -124,160 +131,6 @@ static const struct entity_stream_ops stream_ops = {
 	.on_drained = on_stream_drained,
 	.on_status = on_status,
 };
-
-/* ---- journal -------------------------------------------------------------------------------- */
-
-static struct journal_key journal_key_of(const struct entity *entity)
-{
-	return (struct journal_key){
-		.type = span_head(entity->node.key, entity->type_len),
-		.id = entity_id(entity),
-	};
-}
-
-/* What the machine's next SEND action sends; borrowed from the journal's callback. */
-struct page {
-	const struct journal_any *snapshot;
-	uint64_t snapshot_sequence;
-	const struct journal_event *events;
-	size_t count;
-};
-
-static const struct page no_page;
-
-static void run_page(struct entity *entity, const struct entity_event *event,
-		     const struct page *page);
-
-static void on_head(void *data, const struct journal_head *head, uint64_t snapshot_sequence,
-		    const struct journal_any *snapshot)
-{
-	struct entity *entity = data;
-	struct entity_table *table = entity->table;
-	struct page page = {.snapshot = snapshot, .snapshot_sequence = snapshot_sequence};
-	struct entity_event event = {
-		.type = ENTITY_EV_LOAD_HEAD,
-		.head = *head,
-		.snapshot_sequence = snapshot ? snapshot_sequence : 0,
-	};
-
-	if (snapshot && entity->type->snapshots)
-		metrics_add(entity->type->snapshots, 1);
-	run_page(entity, &event, &page);
-	entity_table_deliver(table);
-}
-
-static void on_events(void *data, const struct journal_event *events, size_t count)
-{
-	struct entity *entity = data;
-	struct entity_table *table = entity->table;
-	struct page page = {.events = events, .count = count};
-	struct entity_event event = {
-		.type = ENTITY_EV_LOAD_PAGE,
-		.first_sequence = count ? events[0].sequence : 0,
-		.event_count = count,
-	};
-
-	if (entity->type->replayed)
-		metrics_add(entity->type->replayed, count);
-	run_page(entity, &event, &page);
-	entity_table_deliver(table);
-}
-
-static void on_loaded(void *data, enum journal_result result, const struct error *error)
-{
-	struct entity *entity = data;
-	struct entity_table *table = entity->table;
-	struct entity_event event = {.type = ENTITY_EV_LOAD_DONE};
-	char text[DETAIL_MAX];
-
-	entity->load = NULL;
-	if (result == JOURNAL_ERASED) {
-		event.type = ENTITY_EV_LOAD_ERASED;
-	} else if (result != JOURNAL_OK) {
-		event.type = ENTITY_EV_LOAD_ERROR;
-		event.code = error && error->status ? error->status : ST_UNAVAILABLE;
-		(void)snprintf(text, sizeof(text), "Error recovering event log: %.480s",
-			       error ? error->message : "");
-		event.text = text;
-	} else if (entity->type->activations) {
-		metrics_add(entity->type->activations, 1);
-	}
-	entity_run(entity, &event);
-	entity_table_deliver(table);
-}
-
-static const struct journal_load_ops load_ops = {
-	.on_head = on_head,
-	.on_events = on_events,
-	.on_done = on_loaded,
-};
-
-static enum entity_event_type append_event(const struct journal_append_result *result)
-{
-	switch (result->result) {
-	case JOURNAL_OK:
-		return ENTITY_EV_APPEND_OK;
-	case JOURNAL_DUP:
-		return result->is_mine ? ENTITY_EV_APPEND_DUP_MINE : ENTITY_EV_APPEND_DUP_OTHER;
-	case JOURNAL_CONFLICT:
-		return ENTITY_EV_APPEND_CONFLICT;
-	case JOURNAL_ERASED:
-		return ENTITY_EV_APPEND_ERASED;
-	case JOURNAL_ERROR:
-		break;
-	}
-	return result->is_outcome_unknown ? ENTITY_EV_APPEND_UNKNOWN : ENTITY_EV_APPEND_ERROR;
-}
-
-static void on_appended(void *data, const struct journal_append_result *result)
-{
-	struct entity *entity = data;
-	struct entity_table *table = entity->table;
-	struct entity_event event = {.type = append_event(result), .head = result->head};
-	char text[DETAIL_MAX];
-
-	entity->request = NULL;
-	event.tag = entity->tag;
-	if (result->result == JOURNAL_ERROR) {
-		const struct error *error = result->error;
-
-		event.code = result->is_outcome_unknown || !error || !error->status ? ST_UNAVAILABLE
-										    : error->status;
-		(void)snprintf(text, sizeof(text), "%s%.400s",
-			       result->is_outcome_unknown
-				       ? "It is not known whether the command took effect: "
-				       : "The events could not be stored: ",
-			       error ? error->message : "");
-		event.text = text;
-	}
-	entity_run(entity, &event);
-	entity_table_deliver(table);
-}
-
-static void on_verified(void *data, enum journal_result result, const struct error *error)
-{
-	struct entity *entity = data;
-	struct entity_table *table = entity->table;
-	struct entity_event event = {.type = ENTITY_EV_VERIFY_ERROR, .code = ST_UNAVAILABLE};
-	char text[DETAIL_MAX];
-
-	entity->request = NULL;
-	if (result == JOURNAL_OK)
-		event.type = ENTITY_EV_VERIFY_OK;
-	else if (result == JOURNAL_CONFLICT)
-		event.type = ENTITY_EV_VERIFY_CONFLICT;
-	else if (result == JOURNAL_ERASED)
-		event.type = ENTITY_EV_VERIFY_ERASED;
-	else if (error && error->status)
-		event.code = error->status;
-	if (event.type == ENTITY_EV_VERIFY_ERROR) {
-		(void)snprintf(text, sizeof(text), "The reply could not be verified: %.400s",
-			       error ? error->message : "");
-		event.text = text;
-	}
-	entity_run(entity, &event);
-	entity_table_deliver(table);
-}
 
 /* ---- timers --------------------------------------------------------------------------------- */
 
@@ -359,6 +212,7 @@ static void take_service(struct entity *entity, const struct api_service *servic
 	if (entity->service)
 		api_unref((struct api *)entity->service->api);
 	entity->service = service;
+	entity->fsm.kind = service->kind == ENTITY_VALUE ? ENTITY_FSM_VALUE : ENTITY_FSM_EVENTS;
 	entity->fsm.passivation_ms = service->passivation_ms ? service->passivation_ms
 							     : entity->table->limits.passivation_ms;
 }
@@ -384,29 +238,33 @@ static void act_open(struct entity *entity)
 	struct entity_stream_params params = {
 		.loop = table->loop,
 		.channel = userfn_channel(table->userfn),
-		.path = "/" API_EVENT_SOURCED_TYPE "/handle",
 		.open_deadline_ns = clock_deadline(loop_now_ns(table->loop),
 						   table->limits.command_timeout_ms * NS_PER_MS),
 		.max_message_bytes = table->limits.message_bytes_max,
 	};
 
 	take_service(entity, newest_service(entity));
+	params.path = is_value(entity) ? "/" API_VALUE_TYPE "/handle"
+				       : "/" API_EVENT_SOURCED_TYPE "/handle";
 	entity->epoch = userfn_epoch(table->userfn);
 	entity_stream_open(&entity->stream, &params, &stream_ops, entity);
 	entity_table_want_room(table);
 }
 
-static bool act_send_init(struct entity *entity, const struct page *page)
+static bool act_send_init(struct entity *entity, const struct entity_page *page)
 {
 	struct buf *head = &entity->table->head;
+	struct span name = entity->service->schema->full_name;
+	bool is_put = is_value(entity)
+			      ? entity_put_value_init(head, name, entity_id(entity), page->snapshot)
+			      : entity_put_init(head, name, entity_id(entity),
+						page->snapshot_sequence, page->snapshot);
 
-	return entity_put_init(head, entity->service->schema->full_name, entity_id(entity),
-			       page->snapshot_sequence, page->snapshot) &&
-	       entity_stream_send(&entity->stream, buf_span(head),
-				  page->snapshot ? page->snapshot->value : SPAN_EMPTY);
+	return is_put && entity_stream_send(&entity->stream, buf_span(head),
+					    page->snapshot ? page->snapshot->value : SPAN_EMPTY);
 }
 
-static bool act_send_events(struct entity *entity, const struct page *page)
+static bool act_send_events(struct entity *entity, const struct entity_page *page)
 {
 	struct buf *head = &entity->table->head;
 
@@ -424,10 +282,12 @@ static bool act_send_command(struct entity *entity, uint64_t id)
 {
 	struct entity_ticket *ticket = entity_ticket_dequeue(entity);
 	struct entity_put_command command = {
+		.is_value = is_value(entity),
 		.entity_id = entity_id(entity),
 		.id = id,
 		.name = ticket->method->schema->name,
 		.input_name = ticket->method->schema->input->full_name,
+		.metadata = span_make(ticket->payload + ticket->payload_len, ticket->metadata_len),
 		.payload_len = ticket->payload_len,
 	};
 	struct buf *head = &entity->table->head;
@@ -436,54 +296,6 @@ static bool act_send_command(struct entity *entity, uint64_t id)
 	return entity_put_command(head, &command) &&
 	       entity_stream_send(&entity->stream, buf_span(head),
 				  span_make(ticket->payload, ticket->payload_len));
-}
-
-static uint64_t journal_deadline(const struct entity *entity)
-{
-	const struct entity_table *table = entity->table;
-
-	return clock_deadline(loop_now_ns(table->loop),
-			      table->limits.journal_timeout_ms * NS_PER_MS);
-}
-
-static void act_load(struct entity *entity)
-{
-	struct journal_key key = journal_key_of(entity);
-
-	/* each page has the machine's own timer */
-	entity->load =
-		journal_load(entity->table->journal, &key, DEADLINE_NEVER, &load_ops, entity);
-}
-
-/* False: refused here. */
-static bool act_append(struct entity *entity)
-{
-	struct entity_table *table = entity->table;
-	const struct entity_out *out = &entity->reply->out;
-	struct journal_append append = {
-		.key = journal_key_of(entity),
-		.expected = entity->fsm.head,
-		.command = entity->current->id,
-		.events = table->events,
-		.snapshot = out->has_snapshot ? &out->snapshot : NULL,
-	};
-
-	if (out->event_count > ENTITY_REPLY_EVENTS_MAX)
-		return false;
-	append.event_count = entity_out_events(out, table->events, ENTITY_REPLY_EVENTS_MAX);
-	entity->tag = journal_new_id(table->journal);
-	append.tag = entity->tag;
-	entity->request = journal_append(table->journal, &append, journal_deadline(entity),
-					 on_appended, entity);
-	return true;
-}
-
-static void act_verify(struct entity *entity)
-{
-	struct journal_key key = journal_key_of(entity);
-
-	entity->request = journal_verify(entity->table->journal, &key, &entity->fsm.head,
-					 journal_deadline(entity), on_verified, entity);
 }
 
 static void drop_reply(struct entity *entity)
@@ -530,7 +342,7 @@ static void act_crashed(struct entity *entity, const struct entity_act *act,
 	struct metrics_label labels[] = {{"entity_name", type},
 					 {"reason", span_from_str(act->text)}};
 	const char *detail = event->text && event->text != act->text ? event->text : "";
-	char report[2 * DETAIL_MAX];
+	char report[2 * ENTITY_DETAIL_MAX];
 	int n;
 
 	if (table->metrics)
@@ -578,11 +390,11 @@ static void act_plain(struct entity *entity, enum entity_act_type type)
 	else if (type == ENTITY_ACT_RESET)
 		act_reset(entity);
 	else if (type == ENTITY_ACT_LOAD)
-		act_load(entity);
+		entity_journal_load(entity);
 	else if (type == ENTITY_ACT_LOAD_NEXT)
 		journal_load_next(entity->load);
 	else if (type == ENTITY_ACT_VERIFY)
-		act_verify(entity);
+		entity_journal_verify(entity);
 	else if (type == ENTITY_ACT_GONE)
 		act_gone(entity);
 }
@@ -590,7 +402,7 @@ static void act_plain(struct entity *entity, enum entity_act_type type)
 /* Does one action. An action that fails at once, or is over at once, names the event that says so:
  * it is fed to the machine after this step. */
 static void act(struct entity *entity, const struct entity_act *action,
-		const struct entity_event *event, const struct page *page,
+		const struct entity_event *event, const struct entity_page *page,
 		struct entity_event *follow)
 {
 	enum entity_act_type type = action->type;
@@ -604,7 +416,7 @@ static void act(struct entity *entity, const struct entity_act *action,
 	} else if (type == ENTITY_ACT_SEND_COMMAND) {
 		is_ok = act_send_command(entity, action->command_id);
 	} else if (type == ENTITY_ACT_APPEND) {
-		if (!act_append(entity))
+		if (!entity_journal_append(entity))
 			*follow = (struct entity_event){.type = ENTITY_EV_APPEND_ERROR,
 							.code = ST_RESOURCE_EXHAUSTED,
 							.text = TEXT_TOO_MANY_EVENTS};
@@ -656,8 +468,8 @@ static void sort_in(struct entity *entity)
 	}
 }
 
-static void run_page(struct entity *entity, const struct entity_event *first,
-		     const struct page *page)
+void entity_run_page(struct entity *entity, const struct entity_event *first,
+		     const struct entity_page *page)
 {
 	struct entity_event event = *first;
 	struct entity_event follow;
@@ -684,14 +496,14 @@ static void run_page(struct entity *entity, const struct entity_event *first,
 
 void entity_run(struct entity *entity, const struct entity_event *event)
 {
-	run_page(entity, event, &no_page);
+	entity_run_page(entity, event, &no_page);
 }
 
 void entity_run_type(struct entity *entity, enum entity_event_type type)
 {
 	struct entity_event event = {.type = type};
 
-	run_page(entity, &event, &no_page);
+	entity_run_page(entity, &event, &no_page);
 }
 
 /* ---- birth and death ------------------------------------------------------------------------ */

@@ -16,10 +16,11 @@
 #include "src/runtime/loop.h"
 #include "src/runtime/timer.h"
 
-/* What entity.c, entity_ticket.c and entity_table.c share. Internal to src/entity.
+/* What the files of the shell share. Internal to src/entity.
  *
  *   entity_table    the map, limits, sleep order, drain
  *   entity          the shell of one machine: executes its actions, reports what happened
+ *   entity_journal  its journal side: what is asked there, and the answers
  *   entity_ticket   one command from submit to its reply
  *
  * Order of a step: an event goes into the machine, all its actions are done, the entity is perhaps
@@ -56,8 +57,15 @@ struct entity_ticket {
 	const char *text;
 	uint64_t retry_after_ms;
 	size_t payload_len;
-	uint8_t payload[];
+	size_t metadata_len;
+	uint8_t payload[]; /* then the serialized metadata */
 };
+
+/* What it keeps in the queue. */
+static inline size_t entity_ticket_bytes(const struct entity_ticket *ticket)
+{
+	return ticket->payload_len + ticket->metadata_len;
+}
 
 /* What all entities of one persistence id share. Kept until the table ends. */
 struct entity_type {
@@ -156,6 +164,16 @@ struct entity *entity_new(struct entity_table *table, struct entity_type *type, 
 void entity_run(struct entity *entity, const struct entity_event *event);
 void entity_run_type(struct entity *entity, enum entity_event_type type);
 
+/* What the machine's next SEND action sends; borrowed from the journal's callback. */
+struct entity_page {
+	const struct journal_any *snapshot; /* or the state of a value entity */
+	uint64_t snapshot_sequence;
+	const struct journal_event *events;
+	size_t count;
+};
+void entity_run_page(struct entity *entity, const struct entity_event *event,
+		     const struct entity_page *page);
+
 /* The queue's head changed or a ticket joined it. */
 void entity_watch_queue(struct entity *entity);
 
@@ -166,6 +184,15 @@ static inline struct span entity_id(const struct entity *entity)
 {
 	return span_skip(entity->node.key, entity->type_len + 1);
 }
+
+/* ---- entity_journal.c: the actions LOAD, APPEND and VERIFY ----------------------------------- */
+/* Longest text of an event. */
+#define ENTITY_DETAIL_MAX 512
+
+void entity_journal_load(struct entity *entity);
+/* False: the reply has more events than the journal takes at once; nothing was asked. */
+bool entity_journal_append(struct entity *entity);
+void entity_journal_verify(struct entity *entity);
 
 /* ---- entity_table.c ------------------------------------------------------------------------- */
 /* One more stream was asked for: should the function take no more, an idle entity gives up its own,

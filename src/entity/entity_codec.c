@@ -38,6 +38,33 @@ bool entity_put_init(struct buf *head, struct span service_name, struct span ent
 	return codec_commit(head, start, at, codec_field_len(init) - tail);
 }
 
+bool entity_put_value_init(struct buf *head, struct span service_name, struct span entity_id,
+			   const struct journal_any *state)
+{
+	struct span url = state ? state->type_url : SPAN_EMPTY;
+	size_t tail = state ? state->value.len : 0;
+	size_t any = codec_text_len(url) + (tail ? codec_field_len(tail) : 0);
+	size_t wrapper = state ? codec_field_len(any) : 0;
+	size_t init =
+		codec_text_len(service_name) + codec_text_len(entity_id) + codec_field_len(wrapper);
+	uint8_t *start = codec_reserve(head, codec_field_len(init), tail);
+	uint8_t *at;
+
+	if (!start)
+		return false;
+	at = codec_put_open(start, 1, init);
+	at = codec_put_text(at, 1, service_name);
+	at = codec_put_text(at, 2, entity_id);
+	at = codec_put_open(at, 3, wrapper);
+	if (state) {
+		at = codec_put_open(at, 1, any);
+		at = codec_put_text(at, 1, url);
+		if (tail)
+			at = codec_put_open(at, 2, tail);
+	}
+	return codec_commit(head, start, at, codec_field_len(init) - tail);
+}
+
 bool entity_put_event(struct buf *head, uint64_t sequence, const struct journal_any *event)
 {
 	size_t tail = event->value.len;
@@ -62,16 +89,18 @@ bool entity_put_command(struct buf *head, const struct entity_put_command *comma
 	size_t tail = command->payload_len;
 	size_t any = codec_any_len(command->input_name, tail);
 	size_t inner = codec_text_len(command->entity_id) + codec_number_len(command->id) +
-		       codec_text_len(command->name) + codec_field_len(any);
+		       codec_text_len(command->name) + codec_text_len(command->metadata) +
+		       codec_field_len(any);
 	uint8_t *start = codec_reserve(head, codec_field_len(inner), tail);
 	uint8_t *at;
 
 	if (!start)
 		return false;
-	at = codec_put_open(start, 3, inner);
+	at = codec_put_open(start, command->is_value ? 2 : 3, inner);
 	at = codec_put_text(at, 1, command->entity_id);
 	at = codec_put_number(at, 2, command->id);
 	at = codec_put_text(at, 3, command->name);
+	at = codec_put_text(at, 6, command->metadata); /* the payload is the message's end */
 	at = codec_put_any(at, 4, command->input_name, tail);
 	return codec_commit(head, start, at, codec_field_len(inner) - tail);
 }
@@ -241,14 +270,79 @@ static bool read_reply(struct span bytes, struct entity_out *out)
 	       read_client_action(action, out);
 }
 
-void entity_out_parse(struct span message, struct entity_out *ret_out)
+static bool read_update(struct span bytes, struct entity_out *out)
+{
+	struct wire_reader reader;
+	struct wire_field field;
+	bool has_value = false;
+
+	out->write = ENTITY_WRITE_UPDATE;
+	wire_reader_init(&reader, bytes);
+	while (wire_next(&reader, &field)) {
+		if (field.type != WIRE_BYTES || field.number != 1)
+			continue;
+		has_value = true;
+		if (!read_any(field.bytes, &out->state))
+			return false;
+	}
+	return !reader.is_bad && has_value;
+}
+
+static bool read_state_action(struct span bytes, struct entity_out *out)
+{
+	struct wire_reader reader;
+	struct wire_field field;
+	struct wire_field last = {0};
+
+	wire_reader_init(&reader, bytes);
+	while (wire_next(&reader, &field)) {
+		if (field.type == WIRE_BYTES && (field.number == 1 || field.number == 2))
+			last = field;
+	}
+	if (reader.is_bad || last.number == 0)
+		return false;
+	if (last.number == 1)
+		return read_update(last.bytes, out);
+	out->write = ENTITY_WRITE_DELETE;
+	return true;
+}
+
+static bool read_value_reply(struct span bytes, struct entity_out *out)
+{
+	struct wire_reader reader;
+	struct wire_field field;
+	struct span action = SPAN_EMPTY;
+	struct wire_field write = {0};
+
+	out->reply_ = bytes;
+	out->effect_field_ = 3;
+	wire_reader_init(&reader, bytes);
+	while (wire_next(&reader, &field)) {
+		if (field.number == 1 && field.type == WIRE_VARINT)
+			out->command_id = field.integer;
+		if (field.type != WIRE_BYTES)
+			continue;
+		if (field.number == 2)
+			action = field.bytes;
+		else if (field.number == 4)
+			write = field;
+		out->effect_count += field.number == 3;
+	}
+	return !reader.is_bad && out->effect_count <= ENTITY_REPLY_EFFECTS_MAX &&
+	       read_client_action(action, out) &&
+	       (write.number == 0 || read_state_action(write.bytes, out));
+}
+
+/* Both kinds of stream: 1 reply, 2 failure. */
+static void parse_out(struct span message, bool (*read)(struct span, struct entity_out *),
+		      struct entity_out *out)
 {
 	struct wire_reader reader;
 	struct wire_field field;
 	struct wire_field last = {0};
 	bool is_good;
 
-	*ret_out = (struct entity_out){.kind = ENTITY_OUT_GARBAGE, .action = ENTITY_NONE};
+	*out = (struct entity_out){.kind = ENTITY_OUT_GARBAGE, .action = ENTITY_NONE};
 	wire_reader_init(&reader, message);
 	while (wire_next(&reader, &field)) {
 		if (field.type == WIRE_BYTES && (field.number == 1 || field.number == 2))
@@ -256,11 +350,21 @@ void entity_out_parse(struct span message, struct entity_out *ret_out)
 	}
 	if (reader.is_bad || last.number == 0)
 		return;
-	ret_out->kind = last.number == 1 ? ENTITY_OUT_REPLY : ENTITY_OUT_FAILURE;
-	is_good = last.number == 1 ? read_reply(last.bytes, ret_out)
-				   : entity_codec_read_failure(last.bytes, ret_out);
+	out->kind = last.number == 1 ? ENTITY_OUT_REPLY : ENTITY_OUT_FAILURE;
+	is_good = last.number == 1 ? read(last.bytes, out)
+				   : entity_codec_read_failure(last.bytes, out);
 	if (!is_good)
-		*ret_out = (struct entity_out){.kind = ENTITY_OUT_GARBAGE, .action = ENTITY_NONE};
+		*out = (struct entity_out){.kind = ENTITY_OUT_GARBAGE, .action = ENTITY_NONE};
+}
+
+void entity_out_parse(struct span message, struct entity_out *ret_out)
+{
+	parse_out(message, read_reply, ret_out);
+}
+
+void entity_out_parse_value(struct span message, struct entity_out *ret_out)
+{
+	parse_out(message, read_value_reply, ret_out);
 }
 
 size_t entity_out_events(const struct entity_out *out, struct journal_any *events, size_t max)

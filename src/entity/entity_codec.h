@@ -11,7 +11,7 @@
 #include "src/entity/entity_table.h"
 
 /* The messages of an entity stream, straight to and from the wire, without a copy of payloads.
- * Spec: cloudstate-protocol A.1, A.2; ruling R17. */
+ * Spec: cloudstate-protocol A.1, A.2, A.4; ruling R17. */
 
 /* Events of one reply; what the journal takes in one append. Side effects likewise. */
 #define ENTITY_REPLY_EVENTS_MAX JOURNAL_EVENTS_MAX
@@ -20,20 +20,26 @@
 /* Longest head of a message: names and type URLs of the function's own schema. */
 #define ENTITY_HEAD_BYTES_MAX ((size_t)1024 * 1024)
 
-/* ---- out: each puts the beginning of an EventSourcedStreamIn into head (emptied first), so that
- * head and the given payload bytes after it are the whole message. False: the names are longer than
- * ENTITY_HEAD_BYTES_MAX or the message longer than the wire allows. ---------------------------- */
+/* ---- out: each puts the beginning of an EventSourcedStreamIn (or ValueEntityStreamIn) into head
+ * (emptied first), so that head and the given payload bytes after it are the whole message. False:
+ * the names are longer than ENTITY_HEAD_BYTES_MAX or the message longer than the wire allows.
+ * ---------------------------- */
 
 /* snapshot NULL: none, and head is the whole message. */
 bool entity_put_init(struct buf *head, struct span service_name, struct span entity_id,
 		     uint64_t snapshot_sequence, const struct journal_any *snapshot);
+/* Of a value entity: the state has its wrapper even when there is none (NULL). */
+bool entity_put_value_init(struct buf *head, struct span service_name, struct span entity_id,
+			   const struct journal_any *state);
 bool entity_put_event(struct buf *head, uint64_t sequence, const struct journal_any *event);
 
 struct entity_put_command {
+	bool is_value; /* of a value entity */
 	struct span entity_id;
 	uint64_t id;
 	struct span name;	/* of the method, bare */
 	struct span input_name; /* full name of its input */
+	struct span metadata;	/* serialized cloudstate.Metadata; empty: none */
 	size_t payload_len;
 };
 bool entity_put_command(struct buf *head, const struct entity_put_command *command);
@@ -45,7 +51,10 @@ enum entity_out_kind {
 	ENTITY_OUT_GARBAGE, /* empty, unknown or malformed */
 };
 
-/* One EventSourcedStreamOut. Spans are borrowed from the message. */
+/* What a value entity's reply does to its state. */
+enum entity_write { ENTITY_WRITE_NONE, ENTITY_WRITE_UPDATE, ENTITY_WRITE_DELETE };
+
+/* One EventSourcedStreamOut or ValueEntityStreamOut. Spans are borrowed from the message. */
 struct entity_out {
 	enum entity_out_kind kind;
 	uint64_t command_id;
@@ -64,13 +73,17 @@ struct entity_out {
 	size_t effect_count;
 	bool has_snapshot;
 	struct journal_any snapshot;
-	struct span reply_; /* the message whose fields events and effects are */
+	enum entity_write write;  /* of a value entity */
+	struct journal_any state; /* ENTITY_WRITE_UPDATE */
+	struct span reply_;	  /* the message whose fields events and effects are */
 	uint32_t effect_field_;
 };
 
 /* Reads a whole message. A field that may stand once counts as its last occurrence; parts of one
  * message are not merged, no encoder writes them. */
 void entity_out_parse(struct span message, struct entity_out *ret_out);
+/* The same of a value entity; a state action that says nothing is malformed (V-03). */
+void entity_out_parse_value(struct span message, struct entity_out *ret_out);
 
 /* The events and side effects of a reply that was parsed; as many as there is room for. */
 size_t entity_out_events(const struct entity_out *out, struct journal_any *events, size_t max);

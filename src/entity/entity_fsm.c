@@ -42,6 +42,43 @@ static const bool allowed[ENTITY_STATES_][ENTITY_STATES_] = {
 #include "src/entity/entity_fsm.def"
 };
 
+static const struct entity_texts kind_texts[] = {
+	[ENTITY_FSM_EVENTS] =
+		{
+			.reply = "Unexpected entity reply",
+			.failure = "Unexpected entity failure",
+			.message = "Unexpected entity message",
+			.termination = "Unexpected entity termination",
+			.terminated = "Entity terminated",
+			.activate_timeout =
+				"The user function did not take in the entity's events in time",
+			.load_timeout =
+				"Error recovering event log: the journal did not answer in time",
+		},
+	[ENTITY_FSM_VALUE] =
+		{
+			.reply = "Unexpected Value entity reply",
+			.failure = "Unexpected Value entity failure",
+			.message = "Unexpected Value entity failure",
+			.termination = "Unexpected Value entity termination",
+			.terminated = "Value entity terminated",
+			.activate_timeout =
+				"The user function did not take in the entity's state in time",
+			.load_timeout =
+				"Error reading the state: the journal did not answer in time",
+		},
+};
+
+const struct entity_texts *entity_fsm_texts(enum entity_fsm_kind kind)
+{
+	return &kind_texts[kind];
+}
+
+static const struct entity_texts *texts(const struct entity_fsm *fsm)
+{
+	return &kind_texts[fsm->kind];
+}
+
 /* Spread of the pause after a conflict. Spec: journal-and-ownership 2.4 */
 #define CONFLICT_WAIT_MS 1
 #define CONFLICT_JITTER_MS 19
@@ -85,8 +122,9 @@ static void put_timer(struct entity_acts *acts, enum entity_timer timer, uint64_
 
 static bool is_loading(const struct entity_fsm *fsm)
 {
-	return fsm->state == ENTITY_LOADING || fsm->state == ENTITY_PAUSED ||
-	       fsm->state == ENTITY_REPLAYING;
+	if (fsm->state == ENTITY_PAUSED)
+		return fsm->kind == ENTITY_FSM_EVENTS;
+	return fsm->state == ENTITY_LOADING || fsm->state == ENTITY_REPLAYING;
 }
 
 /* ---- moves ---------------------------------------------------------------------------------- */
@@ -177,7 +215,7 @@ static void crash(struct entity_fsm *fsm, enum status code, const char *text,
 
 	if (!is_buffering) {
 		fail_first(fsm, code, text, acts);
-		fail_queue(fsm, ST_UNKNOWN, ENTITY_TEXT_TERMINATED, acts);
+		fail_queue(fsm, ST_UNKNOWN, texts(fsm)->terminated, acts);
 	}
 	if (is_loading(fsm))
 		put(acts, ENTITY_ACT_CANCEL_LOAD);
@@ -243,7 +281,7 @@ static void go_on(struct entity_fsm *fsm, struct entity_acts *acts)
 		restart(fsm, acts);
 	} else if (fsm->stream == ENTITY_STREAM_LOST) {
 		if (fsm->queued > 0)
-			crash(fsm, ST_UNKNOWN, ENTITY_TEXT_TERMINATION, acts);
+			crash(fsm, ST_UNKNOWN, texts(fsm)->termination, acts);
 		else
 			vanish(fsm, acts);
 	} else {
@@ -362,10 +400,10 @@ static void on_timeout(struct entity_fsm *fsm, const struct entity_event *event,
 		reload(fsm, acts);
 	} else if (fsm->state == ENTITY_LOADING || fsm->state == ENTITY_REPLAYING) {
 		put(acts, ENTITY_ACT_CANCEL_LOAD);
-		give_up(fsm, ST_UNAVAILABLE, ENTITY_TEXT_LOAD_TIMEOUT, acts);
+		give_up(fsm, ST_UNAVAILABLE, texts(fsm)->load_timeout, acts);
 	} else {
 		BUG_ON(fsm->state != ENTITY_CONNECTING && fsm->state != ENTITY_PAUSED);
-		crash(fsm, ST_DEADLINE_EXCEEDED, ENTITY_TEXT_ACTIVATE_TIMEOUT, acts);
+		crash(fsm, ST_DEADLINE_EXCEEDED, texts(fsm)->activate_timeout, acts);
 	}
 }
 
@@ -389,6 +427,10 @@ static void on_stream_drained(struct entity_fsm *fsm, const struct entity_event 
 	(void)event;
 	if (fsm->state != ENTITY_PAUSED)
 		return;
+	if (fsm->kind == ENTITY_FSM_VALUE) {
+		ready(fsm, acts); /* what init brought is all there is */
+		return;
+	}
 	put(acts, ENTITY_ACT_LOAD_NEXT);
 	put_timer(acts, ENTITY_TIMER_LOAD, fsm->config->journal_timeout_ms);
 	entity_fsm_enter(fsm, ENTITY_REPLAYING);
@@ -409,16 +451,16 @@ static void on_stream_over(struct entity_fsm *fsm, const struct entity_event *ev
 	} else if (fsm->state == ENTITY_RESTARTING) {
 		activate(fsm, acts);
 	} else if (fsm->state != ENTITY_APPENDING && fsm->state != ENTITY_VERIFYING) {
-		crash(fsm, ST_UNKNOWN, ENTITY_TEXT_TERMINATION, acts);
+		crash(fsm, ST_UNKNOWN, texts(fsm)->termination, acts);
 	}
 }
 
 static void take_reply(struct entity_fsm *fsm, const struct entity_event *event,
 		       struct entity_acts *acts)
 {
-	fsm->is_restart = event->is_restart;
+	fsm->is_restart = event->is_restart && fsm->kind == ENTITY_FSM_EVENTS; /* V-06 */
 	put_timer(acts, ENTITY_TIMER_NONE, 0);
-	if (event->event_count > 0 && !event->is_restart) {
+	if (event->event_count > 0 && !fsm->is_restart) {
 		put(acts, ENTITY_ACT_APPEND);
 		entity_fsm_enter(fsm, ENTITY_APPENDING);
 	} else {
@@ -433,25 +475,26 @@ static void on_reply(struct entity_fsm *fsm, const struct entity_event *event,
 	if (fsm->state == ENTITY_BUSY && event->command_id == fsm->command_id)
 		take_reply(fsm, event, acts);
 	else
-		crash(fsm, ST_UNKNOWN, ENTITY_TEXT_REPLY, acts);
+		crash(fsm, ST_UNKNOWN, texts(fsm)->reply, acts);
 }
 
-/* Generation 0.1 fails a command with it; since 0.2 it means that the stream is broken (E-54). */
+/* Generation 0.1 fails a command with it; since 0.2 it means that the stream is broken (E-54), and
+ * for value entities it never meant anything else (V-06). */
 static void on_failure(struct entity_fsm *fsm, const struct entity_event *event,
 		       struct entity_acts *acts)
 {
-	if (fsm->is_generation_0_1 && fsm->state == ENTITY_BUSY &&
+	if (fsm->kind == ENTITY_FSM_EVENTS && fsm->is_generation_0_1 && fsm->state == ENTITY_BUSY &&
 	    event->command_id == fsm->command_id)
 		take_reply(fsm, event, acts);
 	else
-		crash(fsm, ST_UNKNOWN, ENTITY_TEXT_FAILURE, acts);
+		crash(fsm, ST_UNKNOWN, texts(fsm)->failure, acts);
 }
 
 static void on_garbage(struct entity_fsm *fsm, const struct entity_event *event,
 		       struct entity_acts *acts)
 {
 	(void)event;
-	crash(fsm, ST_UNKNOWN, ENTITY_TEXT_MESSAGE, acts);
+	crash(fsm, ST_UNKNOWN, texts(fsm)->message, acts);
 }
 
 /* ---- the journal ---------------------------------------------------------------------------- */

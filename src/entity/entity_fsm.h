@@ -8,16 +8,21 @@
 #include "journal/journal.h"
 #include "src/base/status.h"
 
-/* The life of one event sourced entity as a pure machine: an event goes in, actions come out. No
- * I/O, no clock, no allocation; commands, replies and pages stay with the shell, which reports what
- * happened and does what it is told, in order. So replay and random tests need no network.
+/* The life of one entity, event sourced or value, as a pure machine: an event goes in, actions come
+ * out. No I/O, no clock, no allocation; commands, replies and pages stay with the shell, which
+ * reports what happened and does what it is told, in order. So replay and random tests need no
+ * network.
  *
  * What it guarantees, whatever the events:
  *  - one command at most is with the function;
  *  - ANSWER only after APPEND_OK, APPEND_DUP_MINE or VERIFY_OK of that very reply;
  *  - every command that was reported is answered or failed exactly once;
  *  - events reach the function without gap or repetition, before the first command.
- * Spec: cloudstate-protocol 4.2-4.6; rulings R2, R3. */
+ * A value entity has one state instead of events: it comes whole with the head (no pages), a reply
+ * writes it or does not (event_count 1 or 0), and restart means nothing.
+ * Spec: cloudstate-protocol 4.2-4.6, 6.2; rulings R2, R3. */
+enum entity_fsm_kind { ENTITY_FSM_EVENTS, ENTITY_FSM_VALUE };
+
 enum entity_state {
 #define STATE(name, text) ENTITY_##name,
 #include "src/entity/entity_fsm.def"
@@ -51,15 +56,20 @@ enum entity_stream_state {
 	ENTITY_STREAM_LOST,    /* over, and it matters only when the command at hand is done */
 };
 
-/* What the caller reads. The first five are the reference's and never change. */
-#define ENTITY_TEXT_REPLY "Unexpected entity reply"
-#define ENTITY_TEXT_FAILURE "Unexpected entity failure"
-#define ENTITY_TEXT_MESSAGE "Unexpected entity message"
-#define ENTITY_TEXT_TERMINATION "Unexpected entity termination"
-#define ENTITY_TEXT_TERMINATED "Entity terminated"
+/* What the caller reads, where kinds differ. The first five are the reference's and never change;
+ * its value entities call every message that is no reply a failure. */
+struct entity_texts {
+	const char *reply;
+	const char *failure;
+	const char *message;
+	const char *termination;
+	const char *terminated;
+	const char *activate_timeout;
+	const char *load_timeout;
+};
+const struct entity_texts *entity_fsm_texts(enum entity_fsm_kind kind);
+
 #define ENTITY_TEXT_COMMAND_TIMEOUT "The user function did not reply in time"
-#define ENTITY_TEXT_ACTIVATE_TIMEOUT "The user function did not take in the entity's events in time"
-#define ENTITY_TEXT_LOAD_TIMEOUT "Error recovering event log: the journal did not answer in time"
 #define ENTITY_TEXT_RESTARTS "The user function asked for too many restarts in a row"
 #define ENTITY_TEXT_CONFLICTS "The entity is being changed elsewhere at the same time"
 #define ENTITY_TEXT_EXECUTED "The command was already executed and its reply is not stored"
@@ -82,7 +92,7 @@ struct entity_event {
 	bool is_head;		    /* UNQUEUED: it was the next to be sent */
 	bool is_generation_0_1;	    /* STREAM_OPEN */
 	uint64_t command_id;	    /* REPLY, FAILURE */
-	size_t event_count;	    /* REPLY; LOAD_PAGE */
+	size_t event_count;	    /* REPLY (1: a state to be written); LOAD_PAGE */
 	bool is_restart;	    /* REPLY: a failure action that asks for a restart */
 	struct journal_head head;   /* LOAD_HEAD; APPEND_OK, APPEND_DUP_MINE: as it is now */
 	struct journal_id tag;	    /* APPEND_DUP_MINE: of this attempt */
@@ -112,6 +122,7 @@ struct entity_acts {
 
 struct entity_fsm {
 	const struct entity_fsm_config *config; /* borrowed */
+	enum entity_fsm_kind kind;		/* set by the shell when it opens a stream */
 	enum entity_state state;		/* read only, as all that follows */
 	enum entity_stream_state stream;
 	size_t queued;		  /* commands waiting in the shell */

@@ -206,7 +206,7 @@ static void admit(struct entity_table *table, struct entity_ticket *ticket,
 		refuse(ticket, ST_UNAVAILABLE, TEXT_SHUTTING_DOWN);
 		return;
 	}
-	if (table->queued_bytes + ticket->payload_len > table->limits.queue_bytes_max) {
+	if (table->queued_bytes + entity_ticket_bytes(ticket) > table->limits.queue_bytes_max) {
 		refuse(ticket, ST_RESOURCE_EXHAUSTED, TEXT_BYTES_FULL);
 		return;
 	}

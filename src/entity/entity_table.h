@@ -22,7 +22,7 @@ struct userfn;
 
 struct entity_limits {
 	size_t queue_max;	/* waiting commands per entity; 100 */
-	size_t queue_bytes_max; /* waiting payload bytes over all entities; 256 MiB */
+	size_t queue_bytes_max; /* waiting bytes of commands over all entities; 256 MiB */
 	size_t active_max;	/* entities awake; 100000. Full: idle ones are put to sleep first */
 	size_t message_bytes_max;      /* of the function, larger ones break the stream; 12 MiB */
 	uint64_t command_timeout_ms;   /* no reply from the function: E-50, frees the entity; 60 s.
@@ -34,6 +34,7 @@ struct entity_limits {
 	uint64_t crash_backoff_max_ms; /* doubling up to; 5 s */
 	unsigned conflict_retries;     /* CONFLICT: reload and run again; 5 */
 	unsigned restart_retries;      /* restart=true in a row without a success; 10 */
+	bool has_metadata;	       /* commands carry the caller's metadata (S-41); false */
 };
 struct entity_limits entity_limits_default(void);
 
@@ -46,7 +47,7 @@ struct entity_command {
 	const struct api_method *method; /* its api is referenced while the command lives */
 	struct span key;
 	struct span payload;		 /* wire bytes of the method's input, forwarded untouched */
-	const struct metadata *metadata; /* may be NULL; not shown to entities by default (S-41) */
+	const struct metadata *metadata; /* may be NULL; shown to entities with has_metadata only */
 	uint64_t deadline_ns; /* the caller's; a command not yet sent by then is dropped */
 };
 

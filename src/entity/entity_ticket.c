@@ -5,6 +5,7 @@
 #include "src/base/error.h"
 #include "src/base/mem.h"
 #include "src/entity/entity.h"
+#include "src/entity/metadata_codec.h"
 #include "src/userfn/api.h"
 
 /* A ticket is one block: what the caller gave, the payload at its end, and the outcome. The payload
@@ -19,9 +20,11 @@ struct entity_ticket *entity_ticket_new(struct entity_table *table,
 					const struct entity_command *command,
 					entity_reply_fn on_reply, void *data)
 {
-	/* the payload's size is bounded by the front's limit for requests (ruling R5) */
+	const struct metadata *metadata = table->limits.has_metadata ? command->metadata : NULL;
+	size_t metadata_len = metadata_codec_len(metadata);
+	/* both sizes are bounded by the front's limits for requests (ruling R5) */
 	struct entity_ticket *ticket =
-		mem_zalloc(sizeof(struct entity_ticket) + command->payload.len);
+		mem_zalloc(sizeof(struct entity_ticket) + command->payload.len + metadata_len);
 	uint64_t wait_ns = table->limits.command_timeout_ms * NS_PER_MS;
 	uint64_t latest = clock_deadline(loop_now_ns(table->loop), wait_ns);
 
@@ -34,6 +37,8 @@ struct entity_ticket *entity_ticket_new(struct entity_table *table,
 	ticket->deadline_ns = command->deadline_ns < latest ? command->deadline_ns : latest;
 	ticket->id = journal_new_id(table->journal);
 	ticket->payload_len = command->payload.len;
+	ticket->metadata_len = metadata_len;
+	(void)metadata_codec_put(ticket->payload + ticket->payload_len, metadata);
 	if (command->payload.len)
 		memcpy(ticket->payload, command->payload.data, command->payload.len);
 	return ticket;
@@ -90,14 +95,14 @@ void entity_ticket_enqueue(struct entity_ticket *ticket, struct entity *entity, 
 	else
 		list_push_back(&entity->queue, &ticket->node);
 	ticket->table->queued++;
-	ticket->table->queued_bytes += ticket->payload_len;
+	ticket->table->queued_bytes += entity_ticket_bytes(ticket);
 }
 
 static void leave_queue(struct entity_ticket *ticket)
 {
 	list_remove(&ticket->node);
 	ticket->table->queued--;
-	ticket->table->queued_bytes -= ticket->payload_len;
+	ticket->table->queued_bytes -= entity_ticket_bytes(ticket);
 }
 
 struct entity_ticket *entity_ticket_dequeue(struct entity *entity)

@@ -236,6 +236,8 @@ static const struct kind {
 	{.type = API_ACTION_TYPE, .kind = ENTITY_ACTION},
 	{API_EVENT_SOURCED_TYPE, ENTITY_EVENT_SOURCED, "Event sourced entities", is_streamed,
 	 "streamed methods", "streamed methods"},
+	{API_VALUE_TYPE, ENTITY_VALUE, "Value entities", is_streamed, "streamed methods",
+	 "streamed methods"},
 };
 
 const char *api_entity_type(size_t i)

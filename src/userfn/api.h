@@ -21,11 +21,13 @@ struct api;
 
 enum entity_kind {
 	ENTITY_EVENT_SOURCED,
+	ENTITY_VALUE,  /* one state, replaced as a whole */
 	ENTITY_ACTION, /* no state, no key, any shape (D-35) */
 };
 
 #define API_ACTION_TYPE "cloudstate.action.ActionProtocol"
 #define API_EVENT_SOURCED_TYPE "cloudstate.eventsourced.EventSourced"
+#define API_VALUE_TYPE "cloudstate.valueentity.ValueEntity"
 
 /* Protocol services this gateway speaks, what ProxyInfo offers and D-26 lists: the names for
  * i = 0, 1, ...; NULL after the last. */

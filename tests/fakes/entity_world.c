@@ -10,6 +10,7 @@
 #include "src/runtime/address.h"
 #include "src/runtime/loop.h"
 #include "src/userfn/api.h"
+#include "tests/fakes/fake_spec.h"
 #include "tests/unit/unit.h"
 
 static void on_change(void *data)
@@ -32,7 +33,7 @@ void entity_world_wait_for(struct entity_world *f, bool (*is_done)(void *))
 	assert_true(loop_run_until(f->loop, is_done, f, clock_mono_ns() + WAIT_NS));
 }
 
-struct entity_world *entity_world_set_up_with(int32_t minor, int64_t passivation_ms)
+static struct entity_world *set_up(bool is_value, int32_t minor, int64_t passivation_ms)
 {
 	struct entity_world *f = mem_new(struct entity_world);
 	struct address address = {.host = "127.0.0.1"};
@@ -50,6 +51,10 @@ struct entity_world *entity_world_set_up_with(int32_t minor, int64_t passivation
 	assert_int_equal(loop_new(&f->loop, &err), ST_OK);
 	f->metrics = metrics_new();
 	fake_function_init(&f->function, f->loop, minor, passivation_ms);
+	if (is_value) {
+		buf_reset(&f->function.spec);
+		fake_spec_value_counter(passivation_ms, &f->function.spec);
+	}
 	address.port = f->function.port;
 	f->userfn = userfn_open(f->loop, &params, on_change, f);
 	f->journal = fake_journal_new(f->loop);
@@ -58,6 +63,16 @@ struct entity_world *entity_world_set_up_with(int32_t minor, int64_t passivation
 	f->limits.crash_backoff_max_ms = 20;
 	entity_world_wait_for(f, entity_world_is_ready);
 	return f;
+}
+
+struct entity_world *entity_world_set_up_with(int32_t minor, int64_t passivation_ms)
+{
+	return set_up(false, minor, passivation_ms);
+}
+
+struct entity_world *entity_world_set_up_value(int64_t passivation_ms)
+{
+	return set_up(true, 2, passivation_ms);
 }
 
 /* Limits may be changed until here. */

@@ -47,6 +47,7 @@ struct entity_world {
 bool entity_world_is_ready(void *data);
 void entity_world_wait_for(struct entity_world *f, bool (*is_done)(void *));
 struct entity_world *entity_world_set_up_with(int32_t minor, int64_t passivation_ms);
+struct entity_world *entity_world_set_up_value(int64_t passivation_ms);
 void entity_world_open_table(struct entity_world *f);
 int entity_world_set_up(void **state);
 int entity_world_set_up_closed(void **state);

@@ -28,6 +28,7 @@ struct fake_stream {
 	struct grpc_server_call *call;
 	char method[16];
 	char entity[64];
+	bool is_value;
 	bool has_init;
 	bool has_command;
 	uint64_t seen; /* events, replayed and emitted */
@@ -165,6 +166,24 @@ static void put_action(struct wire_writer *w, const struct fake_stream *s, bool 
 	wire_end(w, nest);
 }
 
+static void put_state(struct wire_writer *w, struct fake_stream *s)
+{
+	struct wire_nest action = wire_begin(w, 4);
+	struct wire_nest inner;
+
+	if (is(s, "delete")) {
+		s->seen = 0;
+		inner = wire_begin(w, 2);
+		wire_end(w, inner);
+	} else if (!is(s, "nothing")) {
+		s->seen++;
+		inner = wire_begin(w, 1);
+		put_amount(w, s, 1);
+		wire_end(w, inner);
+	}
+	wire_end(w, action);
+}
+
 static void put_events(struct wire_writer *w, struct fake_stream *s, struct span payload)
 {
 	size_t count = is(s, "many") ? 1001 : 1;
@@ -190,7 +209,9 @@ static void reply(struct fake_stream *s, uint64_t id, bool is_write, struct span
 	wire_writer_init(&w, &out);
 	nest = wire_begin(&w, 1);
 	wire_put_uint_field(&w, 1, is(s, "wrong") ? id + 1 : id);
-	if (is_write)
+	if (is_write && s->is_value)
+		put_state(&w, s);
+	else if (is_write)
 		put_events(&w, s, payload);
 	put_action(&w, s, is_write);
 	for (int i = 0; is(s, "effect") && i < 2; i++) {
@@ -234,6 +255,9 @@ static void on_command(struct fake_stream *s, struct span command)
 	if (wire_find_last(command, 2, WIRE_VARINT, &field))
 		id = field.integer;
 	s->f->last_id = id;
+	buf_reset(&s->f->metadata);
+	if (wire_find_last(command, 6, WIRE_BYTES, &field))
+		BUG_ON(!buf_append(&s->f->metadata, field.bytes));
 	is_write = wire_find_last(command, 3, WIRE_BYTES, &field) &&
 		   span_eq_str(field.bytes, "Increase");
 	if (wire_find_last(command, 4, WIRE_BYTES, &field) &&
@@ -251,6 +275,19 @@ static void on_command(struct fake_stream *s, struct span command)
 		reply(s, id, is_write, payload);
 }
 
+/* The wrapper is always there; the state may not be. */
+static void read_state(struct fake_stream *s, struct span init)
+{
+	struct wire_field field;
+
+	if (!wire_find_last(init, 3, WIRE_BYTES, &field))
+		s->f->is_out_of_order = true;
+	else if (wire_find_last(field.bytes, 1, WIRE_BYTES, &field) &&
+		 wire_find_last(field.bytes, 2, WIRE_BYTES, &field) &&
+		 wire_find_last(field.bytes, 2, WIRE_VARINT, &field))
+		s->seen = field.integer;
+}
+
 static void on_init(struct fake_stream *s, struct span init)
 {
 	struct wire_field field;
@@ -262,8 +299,10 @@ static void on_init(struct fake_stream *s, struct span init)
 	if (wire_find_last(init, 2, WIRE_BYTES, &field))
 		(void)snprintf(s->entity, sizeof(s->entity), "%.*s",
 			       SPAN_FMT(span_head(field.bytes, sizeof(s->entity) - 1)));
-	if (wire_find_last(init, 3, WIRE_BYTES, &field) &&
-	    wire_find_last(field.bytes, 1, WIRE_VARINT, &field)) {
+	if (s->is_value)
+		read_state(s, init);
+	else if (wire_find_last(init, 3, WIRE_BYTES, &field) &&
+		 wire_find_last(field.bytes, 1, WIRE_VARINT, &field)) {
 		s->f->last_snapshot = field.integer;
 		s->seen = field.integer;
 	}
@@ -291,6 +330,8 @@ static void on_message(void *data, struct span message)
 	}
 	if (wire_find_last(message, 1, WIRE_BYTES, &field))
 		on_init(s, field.bytes);
+	else if (s->is_value && wire_find_last(message, 2, WIRE_BYTES, &field))
+		on_command(s, field.bytes);
 	else if (wire_find_last(message, 2, WIRE_BYTES, &field))
 		on_event(s, field.bytes);
 	else if (wire_find_last(message, 3, WIRE_BYTES, &field))
@@ -347,6 +388,8 @@ static void on_request(void *data, struct h2_stream *stream, const struct h2_hea
 	}
 	s = mem_new(struct fake_stream);
 	s->f = session->f;
+	s->is_value = span_starts_with(path, SPAN_LIT("/cloudstate.valueentity.ValueEntity/"));
+	s->f->streams_of_value += s->is_value;
 	while (span_find(path, '/') < path.len)
 		path = span_skip(path, span_find(path, '/') + 1);
 	(void)snprintf(s->method, sizeof(s->method), "%.*s", SPAN_FMT(path));
@@ -397,6 +440,7 @@ void fake_function_init(struct fake_function *f, struct loop *loop, int32_t mino
 	list_init(&f->streams);
 	buf_init(&f->spec, FAKE_BYTES_MAX);
 	buf_init(&f->proxy_info, FAKE_BYTES_MAX);
+	buf_init(&f->metadata, FAKE_BYTES_MAX);
 	fake_spec_counter(minor, passivation_ms, &f->spec);
 	BUG_ON(address_parse(SPAN_LIT("127.0.0.1:0"), "", &address, &err) != ST_OK);
 	BUG_ON(listen_open(loop, &address, on_accept, f, &f->listen, &err) != ST_OK);
@@ -436,4 +480,5 @@ void fake_function_fini(struct fake_function *f)
 	}
 	buf_fini(&f->spec);
 	buf_fini(&f->proxy_info);
+	buf_fini(&f->metadata);
 }

@@ -11,7 +11,8 @@
 
 /* A user function within the test's own loop, over a real connection: the counter of
  * fake_spec_counter. Increase emits one event (the request's bytes) and answers with the number of
- * events it has seen; Get answers the same without events. The entity id says how it behaves:
+ * events it has seen; Get answers the same without events. As a value entity its state is that
+ * number, as a test.Amount, which Increase updates. The entity id says how it behaves:
  *
  *   hang...       no reply            end...        completes the stream
  *   break...      stream error        wrong...      reply with a wrong id
@@ -23,6 +24,8 @@
  *   forward...    forward             effect...     two side effects
  *   type...       a reply of another type            meta...  metadata x-a and x-b-bin
  *   many...       1001 events         snap...       a snapshot with every second event
+ *   delete...     Increase deletes the state nothing...    a state action that says nothing
+ *                 (both of value entities)
  *   stubborn...   never finishes its half of the stream
  */
 struct h2_headers;
@@ -55,7 +58,9 @@ struct fake_function {
 	uint64_t last_snapshot; /* sequence in the last init */
 	unsigned events;	/* replayed */
 	uint64_t last_id;	/* of the last command */
-	bool is_out_of_order;	/* something came where it must not */
+	struct buf metadata;	/* of the last command */
+	unsigned streams_of_value;
+	bool is_out_of_order; /* something came where it must not */
 };
 
 /* Listens on a free port of 127.0.0.1 with the spec of fake_spec_counter(minor, passivation_ms). */

@@ -140,7 +140,7 @@ void fake_spec_write(const struct fake_spec *spec, struct buf *out)
 	wire_writer_fini(&w);
 }
 
-void fake_spec_counter(int32_t minor, int64_t passivation_ms, struct buf *out)
+static void put_counter(const char *type, int32_t minor, int64_t passivation_ms, struct buf *out)
 {
 	static const struct fake_field fields[] = {
 		{.name = "id", .number = 1, .type = FIELD_STRING, .is_key = true},
@@ -162,7 +162,8 @@ void fake_spec_counter(int32_t minor, int64_t passivation_ms, struct buf *out)
 		{0},
 	};
 	struct fake_entity entities[] = {
-		{.service = "test.Counter",
+		{.type = type,
+		 .service = "test.Counter",
 		 .persistence_id = "counter",
 		 .passivation_ms = passivation_ms},
 		{0},
@@ -170,4 +171,14 @@ void fake_spec_counter(int32_t minor, int64_t passivation_ms, struct buf *out)
 	struct fake_spec spec = {.files = files, .entities = entities, .minor = minor};
 
 	fake_spec_write(&spec, out);
+}
+
+void fake_spec_counter(int32_t minor, int64_t passivation_ms, struct buf *out)
+{
+	put_counter(NULL, minor, passivation_ms, out);
+}
+
+void fake_spec_value_counter(int64_t passivation_ms, struct buf *out)
+{
+	put_counter("cloudstate.valueentity.ValueEntity", 2, passivation_ms, out);
 }

@@ -68,5 +68,7 @@ void fake_spec_write(const struct fake_spec *spec, struct buf *out);
 /* A counter: service test.Counter with Increase(test.Amount) and Get(test.Amount), both returning
  * test.Amount { string id = 1 [key]; int64 amount = 2; }, persistence id "counter". */
 void fake_spec_counter(int32_t minor, int64_t passivation_ms, struct buf *out);
+/* The same as a value entity. */
+void fake_spec_value_counter(int64_t passivation_ms, struct buf *out);
 
 #endif

@@ -27,6 +27,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	inside(all, out.payload.value);
 	inside(all, out.service_name);
 	BUG_ON(out.kind == ENTITY_OUT_GARBAGE && out.action != ENTITY_NONE);
+	entity_out_parse_value(all, &out);
+	inside(all, out.description);
+	inside(all, out.payload.value);
+	inside(all, out.state.type_url);
+	inside(all, out.state.value);
+	BUG_ON(out.kind != ENTITY_OUT_REPLY && out.write != ENTITY_WRITE_NONE);
 	entity_out_parse(all, &out);
 	inside(all, out.description);
 	inside(all, out.details);

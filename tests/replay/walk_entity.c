@@ -28,6 +28,7 @@ struct world {
 	bool is_gone;
 	bool has_timer;
 	bool is_generation_0_1;
+	bool is_value; /* its "events" are writes: the newest state stands for all of them */
 
 	/* callers */
 	unsigned queue[QUEUE_MAX + 1];
@@ -127,11 +128,12 @@ static void stream_gone(struct world *w)
 static void act_send(struct world *w, const struct entity_act *act)
 {
 	if (act->type == ENTITY_ACT_SEND_INIT) {
-		PROMISE(w, w->is_open && !w->has_init && w->is_loading);
+		PROMISE(w, w->is_open && !w->has_init && (w->is_loading || w->is_value));
 		w->has_init = true;
 		w->has_unsent = true;
 	} else if (act->type == ENTITY_ACT_SEND_EVENTS) {
 		PROMISE(w, w->is_open && w->has_init && w->is_loading && !w->has_gap);
+		PROMISE(w, !w->is_value);
 		/* the event of this step was the page from function_seq + 1 to load_at */
 		w->function_seq = w->load_at;
 		w->has_unsent = true;
@@ -251,6 +253,8 @@ static void check_after(struct world *w)
 	/* what the function says is always heard, but while its reply is with the journal */
 	PROMISE(w, !w->is_open || w->is_reading != asks_journal);
 	PROMISE(w, w->queue_len == 0 || fsm->state != ENTITY_IDLE);
+	PROMISE(w, !w->is_value ||
+			   (fsm->state != ENTITY_REPLAYING && fsm->state != ENTITY_RESTARTING));
 }
 
 static void step(struct world *w, struct entity_event event)
@@ -321,7 +325,7 @@ static void message_event(struct world *w)
 	if (draw(w, 8) == 0)
 		event.command_id = draw(w, 4);
 	if (event.type == ENTITY_EV_REPLY) {
-		event.event_count = draw(w, 3);
+		event.event_count = draw(w, w->is_value ? 2 : 3);
 		event.is_restart = draw(w, 5) == 0;
 	}
 	w->has_reply = w->current >= 0;
@@ -363,11 +367,12 @@ static void load_event(struct world *w)
 	} else if (w->wants_head) {
 		w->wants_head = false;
 		w->load_end = w->log_len;
-		w->load_at = draw(w, w->log_len + 1);
+		w->load_at = w->is_value ? w->log_len : draw(w, w->log_len + 1);
+		w->is_loading = !w->is_value;
 		w->function_seq = w->load_at;
 		event.type = ENTITY_EV_LOAD_HEAD;
 		event.head.sequence = w->load_end;
-		event.snapshot_sequence = w->load_at;
+		event.snapshot_sequence = w->is_value ? 0 : w->load_at;
 		step(w, event);
 	} else if (w->load_at == w->load_end) {
 		load_over(w, ENTITY_EV_LOAD_DONE);
@@ -437,6 +442,7 @@ static void any_event(struct world *w)
 
 	if (w->is_gone) {
 		entity_fsm_init(&w->fsm, &w->config, 30000);
+		w->fsm.kind = w->is_value ? ENTITY_FSM_VALUE : ENTITY_FSM_EVENTS;
 		w->is_gone = false;
 		w->is_generation_0_1 = draw(w, 4) == 0;
 		w->queue[w->queue_len++] = w->command_count++;
@@ -497,6 +503,7 @@ static unsigned run_history(uint64_t seed, bool is_loud, struct world *w)
 			   .restart_retries = 2},
 	};
 	w->log_len = draw(w, 4);
+	w->is_value = draw(w, 3) == 0;
 	while (steps < STEPS_MAX && !w->why[0] && w->command_count < COMMANDS_MAX) {
 		any_event(w);
 		steps++;

@@ -286,7 +286,7 @@ static void large_messages_break_the_stream(void **state)
 	entity_world_open_table(f);
 	large = entity_world_increase(f, "many");
 	entity_world_wait_for(f, entity_world_all_replied);
-	entity_world_is_failure(large, ST_UNKNOWN, ENTITY_TEXT_TERMINATION);
+	entity_world_is_failure(large, ST_UNKNOWN, "Unexpected entity termination");
 	(void)entity_world_increase(f, "a");
 	entity_world_wait_for(f, entity_world_all_replied);
 	assert_int_equal(entity_world_amount_of(&f->seen[1]), 1);

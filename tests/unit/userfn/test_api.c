@@ -82,7 +82,9 @@ static const struct fake_file circular[] = {
 #define UNSUPPORTED(service, type)                                                                 \
 	"Service [" service "] has declared an unsupported entity type [" type                     \
 	"]. Supported types "                                                                      \
-	"are cloudstate.action.ActionProtocol,cloudstate.eventsourced.EventSourced"
+	"are cloudstate.action.ActionProtocol,cloudstate.eventsourced.EventSourced,"               \
+	"cloudstate.valueentity.ValueEntity"
+#define VALUE "cloudstate.valueentity.ValueEntity"
 #define NO_KEY_TEXT                                                                                \
 	"Event sourced entities do not support methods whose parameters do not have at least one " \
 	"field marked as entity_key, but "
@@ -138,6 +140,18 @@ static void every_finding_is_named(void **state)
 		 NULL},
 		{"D-28", 0, 2, files, ENTITIES({NULL, "t.Keyless", "p", 0}),
 		 NO_KEY_TEXT "t.Keyless has the following methods without keys: A,B", NULL},
+		{"D-27 value", 0, 2, files, ENTITIES({VALUE, "t.Streamed", "p", 0}),
+		 "Value entities do not support streamed methods, but t.Streamed has the "
+		 "following streamed methods: In,Out",
+		 NULL},
+		{"D-28 value", 0, 2, files, ENTITIES({VALUE, "t.Keyless", "p", 0}),
+		 "Value entities do not support methods whose parameters do not have at least one "
+		 "field marked as entity_key, but t.Keyless has the following methods without "
+		 "keys: A,B",
+		 NULL},
+		{"D-37 of two kinds", 0, 2, files,
+		 ENTITIES({NULL, "t.Good", "p", 0}, {VALUE, "t.Second", "p", 0}),
+		 "Services [t.Good] and [t.Second] have the same persistence id [p]", NULL},
 		{"key of bytes", 0, 2, files, ENTITIES({NULL, "t.BytesKey", "p", 0}), NULL,
 		 BAD_KEY("t.ByBytes.id")},
 		{"key of double", 0, 2, files, ENTITIES({NULL, "t.DoubleKey", "p", 0}), NULL,

@@ -1,0 +1,257 @@
+#include <stdio.h>
+
+#include "src/base/clock.h"
+#include "src/base/error.h"
+#include "src/base/metrics.h"
+#include "src/entity/entity.h"
+
+/* The journal side of an entity: what its machine asks there, and the answers as events. */
+
+/* ---- answers -------------------------------------------------------------------------------- */
+
+static struct journal_key journal_key_of(const struct entity *entity)
+{
+	return (struct journal_key){
+		.type = span_head(entity->node.key, entity->type_len),
+		.id = entity_id(entity),
+	};
+}
+
+static void on_head(void *data, const struct journal_head *head, uint64_t snapshot_sequence,
+		    const struct journal_any *snapshot)
+{
+	struct entity *entity = data;
+	struct entity_table *table = entity->table;
+	struct entity_page page = {.snapshot = snapshot, .snapshot_sequence = snapshot_sequence};
+	struct entity_event event = {
+		.type = ENTITY_EV_LOAD_HEAD,
+		.head = *head,
+		.snapshot_sequence = snapshot ? snapshot_sequence : 0,
+	};
+
+	if (snapshot && entity->type->snapshots)
+		metrics_add(entity->type->snapshots, 1);
+	entity_run_page(entity, &event, &page);
+	entity_table_deliver(table);
+}
+
+static void on_events(void *data, const struct journal_event *events, size_t count)
+{
+	struct entity *entity = data;
+	struct entity_table *table = entity->table;
+	struct entity_page page = {.events = events, .count = count};
+	struct entity_event event = {
+		.type = ENTITY_EV_LOAD_PAGE,
+		.first_sequence = count ? events[0].sequence : 0,
+		.event_count = count,
+	};
+
+	if (entity->type->replayed)
+		metrics_add(entity->type->replayed, count);
+	entity_run_page(entity, &event, &page);
+	entity_table_deliver(table);
+}
+
+static void on_loaded(void *data, enum journal_result result, const struct error *error)
+{
+	struct entity *entity = data;
+	struct entity_table *table = entity->table;
+	struct entity_event event = {.type = ENTITY_EV_LOAD_DONE};
+	char text[ENTITY_DETAIL_MAX];
+
+	entity->load = NULL;
+	if (result == JOURNAL_ERASED) {
+		event.type = ENTITY_EV_LOAD_ERASED;
+	} else if (result != JOURNAL_OK) {
+		event.type = ENTITY_EV_LOAD_ERROR;
+		event.code = error && error->status ? error->status : ST_UNAVAILABLE;
+		(void)snprintf(text, sizeof(text), "Error recovering event log: %.480s",
+			       error ? error->message : "");
+		event.text = text;
+	} else if (entity->type->activations) {
+		metrics_add(entity->type->activations, 1);
+	}
+	entity_run(entity, &event);
+	entity_table_deliver(table);
+}
+
+static const struct journal_load_ops load_ops = {
+	.on_head = on_head,
+	.on_events = on_events,
+	.on_done = on_loaded,
+};
+
+/* A value entity's load: what LOAD_HEAD brings is all there is. */
+static void on_got(void *data, enum journal_result result, const struct journal_head *head,
+		   const struct journal_any *state, const struct error *error)
+{
+	struct entity *entity = data;
+	struct entity_table *table = entity->table;
+	struct entity_page page = {.snapshot = state};
+	struct entity_event event = {.type = ENTITY_EV_LOAD_HEAD};
+	char text[ENTITY_DETAIL_MAX];
+
+	entity->load = NULL;
+	if (result == JOURNAL_OK) {
+		event.head = *head;
+		if (entity->type->activations)
+			metrics_add(entity->type->activations, 1);
+	} else if (result == JOURNAL_ERASED) {
+		event.type = ENTITY_EV_LOAD_ERASED;
+	} else {
+		event.type = ENTITY_EV_LOAD_ERROR;
+		event.code = error && error->status ? error->status : ST_UNAVAILABLE;
+		(void)snprintf(text, sizeof(text), "Error reading the state: %.480s",
+			       error ? error->message : "");
+		event.text = text;
+	}
+	entity_run_page(entity, &event, &page);
+	entity_table_deliver(table);
+}
+
+static enum entity_event_type append_event(const struct journal_append_result *result)
+{
+	switch (result->result) {
+	case JOURNAL_OK:
+		return ENTITY_EV_APPEND_OK;
+	case JOURNAL_DUP:
+		return result->is_mine ? ENTITY_EV_APPEND_DUP_MINE : ENTITY_EV_APPEND_DUP_OTHER;
+	case JOURNAL_CONFLICT:
+		return ENTITY_EV_APPEND_CONFLICT;
+	case JOURNAL_ERASED:
+		return ENTITY_EV_APPEND_ERASED;
+	case JOURNAL_ERROR:
+		break;
+	}
+	return result->is_outcome_unknown ? ENTITY_EV_APPEND_UNKNOWN : ENTITY_EV_APPEND_ERROR;
+}
+
+static const char *const could_not[] = {
+	[ENTITY_FSM_EVENTS] = "The events could not be stored: ",
+	[ENTITY_FSM_VALUE] = "The state could not be stored: ",
+};
+
+static void on_appended(void *data, const struct journal_append_result *result)
+{
+	struct entity *entity = data;
+	struct entity_table *table = entity->table;
+	struct entity_event event = {.type = append_event(result), .head = result->head};
+	char text[ENTITY_DETAIL_MAX];
+
+	entity->request = NULL;
+	event.tag = entity->tag;
+	if (result->result == JOURNAL_ERROR) {
+		const struct error *error = result->error;
+
+		event.code = result->is_outcome_unknown || !error || !error->status ? ST_UNAVAILABLE
+										    : error->status;
+		(void)snprintf(text, sizeof(text), "%s%.400s",
+			       result->is_outcome_unknown
+				       ? "It is not known whether the command took effect: "
+				       : could_not[entity->fsm.kind],
+			       error ? error->message : "");
+		event.text = text;
+	}
+	entity_run(entity, &event);
+	entity_table_deliver(table);
+}
+
+static void on_verified(void *data, enum journal_result result, const struct error *error)
+{
+	struct entity *entity = data;
+	struct entity_table *table = entity->table;
+	struct entity_event event = {.type = ENTITY_EV_VERIFY_ERROR, .code = ST_UNAVAILABLE};
+	char text[ENTITY_DETAIL_MAX];
+
+	entity->request = NULL;
+	if (result == JOURNAL_OK)
+		event.type = ENTITY_EV_VERIFY_OK;
+	else if (result == JOURNAL_CONFLICT)
+		event.type = ENTITY_EV_VERIFY_CONFLICT;
+	else if (result == JOURNAL_ERASED)
+		event.type = ENTITY_EV_VERIFY_ERASED;
+	else if (error && error->status)
+		event.code = error->status;
+	if (event.type == ENTITY_EV_VERIFY_ERROR) {
+		(void)snprintf(text, sizeof(text), "The reply could not be verified: %.400s",
+			       error ? error->message : "");
+		event.text = text;
+	}
+	entity_run(entity, &event);
+	entity_table_deliver(table);
+}
+
+/* ---- questions ------------------------------------------------------------------------------ */
+
+static uint64_t journal_deadline(const struct entity *entity)
+{
+	const struct entity_table *table = entity->table;
+
+	return clock_deadline(loop_now_ns(table->loop),
+			      table->limits.journal_timeout_ms * NS_PER_MS);
+}
+
+void entity_journal_load(struct entity *entity)
+{
+	struct journal_key key = journal_key_of(entity);
+
+	/* each page has the machine's own timer */
+	if (entity->fsm.kind == ENTITY_FSM_VALUE) {
+		entity->load =
+			journal_get(entity->table->journal, &key, DEADLINE_NEVER, on_got, entity);
+		return;
+	}
+	entity->load =
+		journal_load(entity->table->journal, &key, DEADLINE_NEVER, &load_ops, entity);
+}
+
+static void put_state(struct entity *entity)
+{
+	struct entity_table *table = entity->table;
+	const struct entity_out *out = &entity->reply->out;
+	struct journal_put put = {
+		.key = journal_key_of(entity),
+		.expected = entity->fsm.head,
+		.command = entity->current->id,
+		.state = out->write == ENTITY_WRITE_UPDATE ? &out->state : NULL,
+	};
+
+	entity->tag = journal_new_id(table->journal);
+	put.tag = entity->tag;
+	entity->request =
+		journal_put(table->journal, &put, journal_deadline(entity), on_appended, entity);
+}
+
+bool entity_journal_append(struct entity *entity)
+{
+	struct entity_table *table = entity->table;
+	const struct entity_out *out = &entity->reply->out;
+	struct journal_append append = {
+		.key = journal_key_of(entity),
+		.expected = entity->fsm.head,
+		.command = entity->current->id,
+		.events = table->events,
+		.snapshot = out->has_snapshot ? &out->snapshot : NULL,
+	};
+
+	if (entity->fsm.kind == ENTITY_FSM_VALUE) {
+		put_state(entity);
+		return true;
+	}
+	if (out->event_count > ENTITY_REPLY_EVENTS_MAX)
+		return false;
+	append.event_count = entity_out_events(out, table->events, ENTITY_REPLY_EVENTS_MAX);
+	entity->tag = journal_new_id(table->journal);
+	append.tag = entity->tag;
+	entity->request = journal_append(table->journal, &append, journal_deadline(entity),
+					 on_appended, entity);
+	return true;
+}
+
+void entity_journal_verify(struct entity *entity)
+{
+	struct journal_key key = journal_key_of(entity);
+
+	entity->request = journal_verify(entity->table->journal, &key, &entity->fsm.head,
+					 journal_deadline(entity), on_verified, entity);
+}
