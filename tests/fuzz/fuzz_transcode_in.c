@@ -1,6 +1,6 @@
 /* Input: "METHOD target" on the first line, a content type on the second, then the body. The body
- * is fed whole and byte by byte, which must come to the same messages or the same refusal; messages
- * must be such as a strict parser takes. */
+ * is fed whole, byte by byte and in pieces of any size, which must come to the same messages or the
+ * same refusal; messages must be such as a strict parser takes. */
 #include <stdint.h>
 #include <string.h>
 
@@ -27,6 +27,12 @@ struct outcome {
 	struct buf messages;
 	enum status status;
 	struct error err;
+};
+
+/* The sizes of the pieces of a body: all of `size`, or with a seed any, often small. */
+struct pieces {
+	size_t size;
+	uint64_t seed; /* 0: none */
 };
 
 static struct schema *schema;
@@ -63,22 +69,48 @@ static void take_message(const struct route *route, struct buf *out, struct outc
 	buf_reset(out);
 }
 
+static size_t next_piece(struct pieces *pieces)
+{
+	unsigned scale;
+
+	if (!pieces->seed)
+		return pieces->size;
+	/* xorshift; each scale from 1 to 128 bytes is as likely as the others */
+	pieces->seed ^= pieces->seed << 13;
+	pieces->seed ^= pieces->seed >> 7;
+	pieces->seed ^= pieces->seed << 17;
+	scale = (unsigned)(pieces->seed >> 8) % 8;
+	return 1 + (size_t)(pieces->seed >> 32) % ((size_t)1 << scale);
+}
+
+/* FNV-1a of the input, so that one input is always cut in the same way. */
+static uint64_t seed_of(struct span input)
+{
+	uint64_t seed = 0xcbf29ce484222325;
+
+	for (size_t i = 0; i < input.len; i++)
+		seed = (seed ^ input.data[i]) * 0x100000001b3;
+	return seed ? seed : 1;
+}
+
 static enum parse_result feed(struct transcode_in *in, const struct route *route,
-			      const struct input *input, size_t piece, struct outcome *outcome)
+			      const struct input *input, struct pieces pieces,
+			      struct outcome *outcome)
 {
 	struct buf *out = in->params_.out;
 	struct span body = input->body;
 	enum parse_result result;
 
 	while (body.len) {
+		struct span chunk = span_head(body, next_piece(&pieces));
 		size_t used = 0;
 
-		result = transcode_in_feed(in, span_head(body, piece), &used, &outcome->err);
+		result = transcode_in_feed(in, chunk, &used, &outcome->err);
 		if (result == PARSE_BAD)
 			return result;
 		if (result == PARSE_DONE)
 			take_message(route, out, outcome);
-		BUG_ON(result == PARSE_MORE && used != span_head(body, piece).len);
+		BUG_ON(result == PARSE_MORE && used != chunk.len);
 		body = span_skip(body, used);
 	}
 	while ((result = transcode_in_end(in, &outcome->err)) == PARSE_DONE)
@@ -87,7 +119,7 @@ static enum parse_result feed(struct transcode_in *in, const struct route *route
 }
 
 static void run(const struct route_match *match, struct span query, const struct input *input,
-		size_t piece, struct outcome *outcome)
+		struct pieces pieces, struct outcome *outcome)
 {
 	struct transcode_options options = TRANSCODE_OPTIONS_DEFAULT;
 	struct transcode_in in;
@@ -108,7 +140,7 @@ static void run(const struct route_match *match, struct span query, const struct
 	buf_init(&out, OUT_BYTES);
 	buf_init(&outcome->messages, 16 * OUT_BYTES);
 	outcome->status = transcode_in_start(&in, &params, &outcome->err);
-	if (!outcome->status && feed(&in, match->route, input, piece, outcome) == PARSE_BAD)
+	if (!outcome->status && feed(&in, match->route, input, pieces, outcome) == PARSE_BAD)
 		outcome->status = outcome->err.status;
 	BUG_ON(outcome->status && outcome->err.message[0] == '\0');
 	transcode_in_fini(&in);
@@ -118,16 +150,20 @@ static void run(const struct route_match *match, struct span query, const struct
 
 static void compare(const struct route_match *match, struct span query, const struct input *input)
 {
+	const struct pieces cuts[] = {{.size = 1}, {.seed = seed_of(input->body)}};
 	struct outcome whole = {0};
-	struct outcome pieces = {0};
 
-	run(match, query, input, SIZE_MAX, &whole);
-	run(match, query, input, 1, &pieces);
-	BUG_ON(whole.status != pieces.status);
-	BUG_ON(whole.status && strcmp(whole.err.message, pieces.err.message) != 0);
-	BUG_ON(!span_eq(buf_span(&whole.messages), buf_span(&pieces.messages)));
+	run(match, query, input, (struct pieces){.size = SIZE_MAX}, &whole);
+	for (size_t i = 0; i < sizeof(cuts) / sizeof(cuts[0]); i++) {
+		struct outcome cut = {0};
+
+		run(match, query, input, cuts[i], &cut);
+		BUG_ON(whole.status != cut.status);
+		BUG_ON(whole.status && strcmp(whole.err.message, cut.err.message) != 0);
+		BUG_ON(!span_eq(buf_span(&whole.messages), buf_span(&cut.messages)));
+		buf_fini(&cut.messages);
+	}
 	buf_fini(&whole.messages);
-	buf_fini(&pieces.messages);
 }
 
 static void set_up(void)
