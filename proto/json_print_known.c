@@ -4,6 +4,7 @@
 
 #include "proto/json_known.h"
 #include "proto/json_print_internal.h"
+#include "src/base/text.h"
 
 static enum status json_no_form(const struct json_printer *printer, const char *why)
 {
@@ -36,9 +37,18 @@ static enum status json_print_mask(struct json_printer *printer, const struct js
 	json_cursor_init(&cursor, printer,
 			 json_scan_field(printer, scan, &scan->message->fields[0]));
 	while (status == ST_OK && json_cursor_next(&cursor, &record)) {
+		size_t start;
+
 		if (!is_first)
 			(void)buf_append_byte(printer->out, ',');
+		start = buf_len(printer->out);
 		status = json_mask_print(record.bytes, printer->out, printer->err);
+		if (status == ST_INVALID_ARGUMENT && printer->options.has_plain_masks &&
+		    text_json_plain(record.bytes) == record.bytes.len) {
+			buf_truncate(printer->out, start);
+			status = buf_append(printer->out, record.bytes) ? ST_OK
+									: json_full(printer->err);
+		}
 		is_first = false;
 	}
 	(void)buf_append_byte(printer->out, '"');

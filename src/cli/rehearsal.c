@@ -158,6 +158,7 @@ static void rehearsal_on_message(struct exchange *exchange, void *data, struct s
 		.preserve_proto_field_names = from->preserve_proto_field_names,
 		.int64_as_number = from->int64_as_number,
 		.unknown_any_as_base64 = true,
+		.has_plain_masks = true,
 	};
 	struct error err;
 

@@ -166,6 +166,7 @@ const patch = {
       ['members of a oneof', '{"up":{"leaf":"x"}}', 'up.leaf'],
       ['an optional field', '{"opt":0}', 'opt'],
       ['an enum', '{"colour":"RED"}', 'colour'],
+      ['a path that has no JSON form', '{"line1":"x","name":"y"}', 'line_1,name'],
       ['path-like order of names', '{"deep":{"id":1},"deeps":[]}', 'deep.id,deeps'],
     ].map(([sentence, body, mask]) => [`mask: ${sentence}`, 'PATCH /p/a', { mask }, body]),
     ['mask: nothing for {}', 'PATCH /p/a', m({ str: 'a', inner: {}, mask: '' }), '{}'],
