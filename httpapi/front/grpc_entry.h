@@ -16,8 +16,8 @@ struct grpc_refusal {
 	char message[160];
 };
 
-/* The method at a path, built-in ones first; NULL (and counted) when the call is refused: there is no API yet, no such
- * method, or too many calls. */
+/* The method at a path, built-in ones first; NULL (and counted) when the call is refused: there is
+ * no API yet, no such method, or too many calls. */
 const struct api_method *grpc_entry_find(struct front *front, struct span path,
 					 struct grpc_refusal *ret_refusal);
 

@@ -2,6 +2,7 @@
 #include "httpapi/front/front_internal.h"
 #include "httpapi/front/grpc_entry.h"
 #include "httpapi/front/routes.h"
+#include "proto/schema.h"
 #include "src/base/mem.h"
 #include "src/config/config.h"
 #include "src/grpc/grpc_call.h"
@@ -135,12 +136,13 @@ static void grpc_exchange_set_deadline(struct grpc_exchange *self)
 static void grpc_exchange_accept(struct front *front, struct h2_stream *stream,
 				 const struct h2_headers *headers, const struct api_method *method)
 {
+	const struct config *config = front->params.config;
 	struct grpc_exchange *self = mem_new(struct grpc_exchange);
 	struct metadata *metadata;
 
-	self->call = grpc_server_accept(front->loop, stream, headers,
-					front->params.config->grpc_max_message_bytes,
-					&grpc_exchange_call_ops, self);
+	self->call =
+		grpc_server_accept(front->loop, stream, headers, config->grpc_max_message_bytes,
+				   &grpc_exchange_call_ops, self);
 	if (!self->call) {
 		front_count_refused(front, FRONT_REFUSED_MALFORMED);
 		mem_free(self);
@@ -158,6 +160,9 @@ static void grpc_exchange_accept(struct front *front, struct h2_stream *stream,
 		.peer = h2_session_peer(h2_stream_session(stream)),
 	};
 	grpc_exchange_set_deadline(self);
+	if (config->http_gzip)
+		grpc_server_pack(self->call, config->http_gzip_min_bytes,
+				 method->schema->server_streaming);
 	front_accept(front, &self->exchange);
 }
 

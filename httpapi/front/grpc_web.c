@@ -188,7 +188,7 @@ static bool grpc_web_write_frame(enum grpc_web_form form, uint8_t flags, struct 
 
 	if (message.len > UINT32_MAX)
 		return false;
-	grpc_frame_head_write(head, (uint32_t)message.len);
+	grpc_frame_head_write(head, false, (uint32_t)message.len);
 	head[0] = flags;
 	if (form == GRPC_WEB_TEXT)
 		is_written = grpc_web_write_text(head, message, out);

@@ -560,13 +560,16 @@ static enum status grpc_web_read_head(struct grpc_web *self, const struct http_h
 				      struct error *err)
 {
 	struct front *front = self->base.front;
-	uint64_t wait_ns;
-	enum status status = grpc_head_read(&head->headers, &wait_ns, err);
+	struct grpc_head read;
+	enum status status = grpc_head_read(&head->headers, &read, err);
 
 	if (status)
 		return status;
+	if (read.has_gzip)
+		return error_set(err, ST_UNIMPLEMENTED,
+				 "packed messages are not read over gRPC-Web");
 	self->exchange.deadline_ns = grpc_entry_deadline_ns(
-		front, self->method, clock_deadline(loop_now_ns(front->loop), wait_ns));
+		front, self->method, clock_deadline(loop_now_ns(front->loop), read.wait_ns));
 	if (self->exchange.deadline_ns != DEADLINE_NEVER)
 		timer_start(&self->deadline, self->exchange.deadline_ns);
 	return grpc_web_read_metadata(self, head, err);

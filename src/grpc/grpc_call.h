@@ -117,6 +117,11 @@ uint64_t grpc_server_deadline_ns(const struct grpc_server_call *call);
 
 void grpc_server_read(struct grpc_server_call *call);
 
+/* From now on replies of at least min_bytes are packed for a client that takes gzip. is_stream:
+ * there may be several, so gzip is promised whatever the first one is. Before the first send;
+ * without it nothing is packed. */
+void grpc_server_pack(struct grpc_server_call *call, size_t min_bytes, bool is_stream);
+
 /* Leading metadata; sent with the first message or the end. Only before the first send; copied. */
 void grpc_server_set_headers(struct grpc_server_call *call, const struct metadata *headers);
 MUST_CHECK enum status grpc_server_send(struct grpc_server_call *call, struct span message);

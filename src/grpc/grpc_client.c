@@ -161,6 +161,10 @@ static void grpc_client_pump(void *data)
 			grpc_client_fail(call, err.status, err.message, true);
 			return;
 		}
+		if (state == GRPC_FRAME_WORK) {
+			grpc_reader_wake(&call->reader, call->loop, grpc_client_pump, call);
+			return;
+		}
 		if (state == GRPC_FRAME_MORE) {
 			grpc_client_maybe_finish(call);
 			return;
@@ -228,6 +232,8 @@ static void grpc_client_on_headers(void *data, struct h2_stream *stream,
 		grpc_client_not_grpc(call, http_status);
 		return;
 	}
+	/* Never asked for, and still read. */
+	call->reader.has_gzip = span_eq(h2_headers_get(headers, "grpc-encoding"), SPAN_LIT("gzip"));
 	if (!call->ops->on_headers)
 		return;
 	arena_init(&arena, GRPC_METADATA_BYTES_MAX);
@@ -428,7 +434,7 @@ enum status grpc_client_send2(struct grpc_client_call *call, struct span head, s
 		return ST_UNAVAILABLE;
 	if (head.len > UINT32_MAX || tail.len > UINT32_MAX - head.len)
 		return ST_RESOURCE_EXHAUSTED;
-	grpc_frame_head_write(frame, (uint32_t)(head.len + tail.len));
+	grpc_frame_head_write(frame, false, (uint32_t)(head.len + tail.len));
 	if (call->state == GRPC_CLIENT_WAITING)
 		return grpc_client_put_aside(call, parts, 3);
 	return h2_stream_write_parts(call->stream, parts, 3);

@@ -11,9 +11,9 @@
 #define GRPC_TIMEOUT_DIGITS_MAX 8
 #define GRPC_TIMEOUT_VALUE_MAX ((uint64_t)99999999)
 
-void grpc_frame_head_write(uint8_t head[GRPC_FRAME_HEAD_BYTES], uint32_t len)
+void grpc_frame_head_write(uint8_t head[GRPC_FRAME_HEAD_BYTES], bool is_compressed, uint32_t len)
 {
-	head[0] = 0;
+	head[0] = is_compressed ? 1 : 0;
 	head[1] = (uint8_t)(len >> 24);
 	head[2] = (uint8_t)(len >> 16);
 	head[3] = (uint8_t)(len >> 8);
@@ -24,8 +24,7 @@ bool grpc_frame_head(struct buf *out, bool is_compressed, uint32_t len)
 {
 	uint8_t head[GRPC_FRAME_HEAD_BYTES];
 
-	grpc_frame_head_write(head, len);
-	head[0] = is_compressed ? 1 : 0;
+	grpc_frame_head_write(head, is_compressed, len);
 	return buf_append(out, span_make(head, sizeof(head)));
 }
 
@@ -34,19 +33,15 @@ static uint32_t grpc_frame_len(const uint8_t *head)
 	return (uint32_t)head[1] << 24 | (uint32_t)head[2] << 16 | (uint32_t)head[3] << 8 | head[4];
 }
 
-enum grpc_frame_state grpc_frame_read(struct span input, size_t max_bytes, struct span *ret_message,
-				      size_t *ret_taken, struct error *err)
+enum grpc_frame_state grpc_frame_read_any(struct span input, size_t max_bytes,
+					  struct span *ret_message, size_t *ret_taken,
+					  bool *ret_is_packed, struct error *err)
 {
 	size_t len;
 
 	if (input.len > 0 && input.data[0] > 1) {
 		(void)error_set(err, ST_INTERNAL, "unknown flags 0x%02x in a message frame",
 				input.data[0]);
-		return GRPC_FRAME_BAD;
-	}
-	if (input.len > 0 && input.data[0] == 1) {
-		(void)error_set(err, ST_INTERNAL,
-				"a message is marked compressed but the call names no encoding");
 		return GRPC_FRAME_BAD;
 	}
 	if (input.len < GRPC_FRAME_HEAD_BYTES) {
@@ -66,7 +61,21 @@ enum grpc_frame_state grpc_frame_read(struct span input, size_t max_bytes, struc
 	}
 	*ret_message = span_make(input.data + GRPC_FRAME_HEAD_BYTES, len);
 	*ret_taken = GRPC_FRAME_HEAD_BYTES + len;
+	*ret_is_packed = input.data[0] == 1;
 	return GRPC_FRAME_DONE;
+}
+
+enum grpc_frame_state grpc_frame_read(struct span input, size_t max_bytes, struct span *ret_message,
+				      size_t *ret_taken, struct error *err)
+{
+	bool is_packed;
+
+	if (input.len > 0 && input.data[0] == 1) {
+		(void)error_set(err, ST_INTERNAL,
+				"a message is marked compressed but the call names no encoding");
+		return GRPC_FRAME_BAD;
+	}
+	return grpc_frame_read_any(input, max_bytes, ret_message, ret_taken, &is_packed, err);
 }
 
 /* Units from the finest; each holds `step` of the one before. Spec: "TimeoutUnit". */
@@ -112,17 +121,39 @@ void grpc_timeout_print(uint64_t ns, char text[16])
 	(void)snprintf(text, 16, "%u%c", (unsigned)value, grpc_units[unit].letter);
 }
 
-enum status grpc_head_read(const struct h2_headers *headers, uint64_t *ret_wait_ns,
+/* True when gzip stands in a list as of grpc-accept-encoding. */
+static bool grpc_has_gzip(struct span list)
+{
+	while (list.len) {
+		size_t end = span_find(list, ',');
+		struct span name = span_head(list, end);
+
+		list = span_skip(list, end + 1);
+		while (name.len && name.data[0] == ' ')
+			name = span_skip(name, 1);
+		while (name.len && name.data[name.len - 1] == ' ')
+			name.len--;
+		if (span_eq(name, SPAN_LIT("gzip")))
+			return true;
+	}
+	return false;
+}
+
+enum status grpc_head_read(const struct h2_headers *headers, struct grpc_head *ret_head,
 			   struct error *err)
 {
 	struct span encoding = h2_headers_get(headers, "grpc-encoding");
 	struct span timeout = h2_headers_get(headers, "grpc-timeout");
 
-	*ret_wait_ns = DEADLINE_NEVER;
-	if (encoding.len && !span_eq(encoding, SPAN_LIT("identity")))
+	*ret_head = (struct grpc_head){
+		.wait_ns = DEADLINE_NEVER,
+		.has_gzip = span_eq(encoding, SPAN_LIT("gzip")),
+		.takes_gzip = grpc_has_gzip(h2_headers_get(headers, "grpc-accept-encoding")),
+	};
+	if (encoding.len && !ret_head->has_gzip && !span_eq(encoding, SPAN_LIT("identity")))
 		return error_set(err, ST_UNIMPLEMENTED, "encoding %.*s is not known here",
 				 SPAN_FMT(span_head(encoding, 64)));
-	if (timeout.data && !grpc_timeout_parse(timeout, ret_wait_ns))
+	if (timeout.data && !grpc_timeout_parse(timeout, &ret_head->wait_ns))
 		return error_set(err, ST_INVALID_ARGUMENT, "malformed grpc-timeout");
 	return ST_OK;
 }

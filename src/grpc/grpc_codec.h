@@ -19,10 +19,15 @@ struct h2_headers;
 /* Appends the five-byte head for a message of len bytes. */
 bool grpc_frame_head(struct buf *out, bool is_compressed, uint32_t len);
 
-/* The same for an uncompressed message, into memory of the caller. */
-void grpc_frame_head_write(uint8_t head[GRPC_FRAME_HEAD_BYTES], uint32_t len);
+/* The same into memory of the caller. */
+void grpc_frame_head_write(uint8_t head[GRPC_FRAME_HEAD_BYTES], bool is_compressed, uint32_t len);
 
-enum grpc_frame_state { GRPC_FRAME_DONE, GRPC_FRAME_MORE, GRPC_FRAME_BAD };
+enum grpc_frame_state {
+	GRPC_FRAME_DONE,
+	GRPC_FRAME_MORE,
+	GRPC_FRAME_BAD,
+	GRPC_FRAME_WORK, /* of readers that unpack: there is more to do, in another turn */
+};
 
 /* Looks at the front of input: DONE gives the message (borrowed from input) and the bytes the whole
  * frame takes; MORE says how many bytes are missing at least; BAD fills err (compressed flag
@@ -30,14 +35,29 @@ enum grpc_frame_state { GRPC_FRAME_DONE, GRPC_FRAME_MORE, GRPC_FRAME_BAD };
 enum grpc_frame_state grpc_frame_read(struct span input, size_t max_bytes, struct span *ret_message,
 				      size_t *ret_taken, struct error *err);
 
+/* The same for a call whose messages may be packed: says whether this one is. */
+enum grpc_frame_state grpc_frame_read_any(struct span input, size_t max_bytes,
+					  struct span *ret_message, size_t *ret_taken,
+					  bool *ret_is_packed, struct error *err);
+
 /* "20S" -> ns. False when malformed (empty, more than 8 digits, unknown unit). */
 bool grpc_timeout_parse(struct span text, uint64_t *ret_ns);
 /* Writes the shortest form that does not round down to zero; at most 10 bytes with NUL. */
 void grpc_timeout_print(uint64_t ns, char text[16]);
 
-/* What the head of a call says about its messages and its time: an encoding other than identity is
- * ST_UNIMPLEMENTED, a malformed grpc-timeout ST_INVALID_ARGUMENT. DEADLINE_NEVER without one. */
-MUST_CHECK enum status grpc_head_read(const struct h2_headers *headers, uint64_t *ret_wait_ns,
+/* What is read and written, for grpc-accept-encoding. */
+#define GRPC_ENCODINGS "identity,gzip"
+
+/* What the head of a call says about its messages and its time. */
+struct grpc_head {
+	uint64_t wait_ns; /* DEADLINE_NEVER: none named */
+	bool has_gzip;	  /* messages may be packed */
+	bool takes_gzip;  /* replies may be */
+};
+
+/* An encoding other than identity and gzip is ST_UNIMPLEMENTED, a malformed grpc-timeout
+ * ST_INVALID_ARGUMENT. */
+MUST_CHECK enum status grpc_head_read(const struct h2_headers *headers, struct grpc_head *ret_head,
 				      struct error *err);
 
 /* grpc-message: percent-encoding of bytes outside 0x20..0x7E and '%'; invalid escapes are kept. */

@@ -3,6 +3,7 @@
 #include "src/base/buf.h"
 #include "src/base/error.h"
 #include "src/base/mem.h"
+#include "src/grpc/grpc_unpack.h"
 #include "src/h2/h2.h"
 
 static void grpc_reader_drop(struct grpc_reader *reader)
@@ -30,19 +31,30 @@ static void grpc_reader_begin(struct grpc_reader *reader, size_t max_bytes)
 	buf_init(reader->partial_, max_bytes);
 }
 
+/* grpc_frame_read; what is missing, or is to be taken, goes into taken_. */
+static enum grpc_frame_state grpc_reader_look(struct grpc_reader *reader, struct span input,
+					      struct span *ret_message, bool *ret_is_packed,
+					      struct error *err)
+{
+	reader->taken_ = 0;
+	if (reader->has_gzip)
+		return grpc_frame_read_any(input, reader->max_message_bytes, ret_message,
+					   &reader->taken_, ret_is_packed, err);
+	return grpc_frame_read(input, reader->max_message_bytes, ret_message, &reader->taken_, err);
+}
+
 /* The front of what is moved over is a frame that is not whole: gets the missing bytes. */
 static enum grpc_frame_state grpc_reader_gather(struct grpc_reader *reader,
 						struct h2_stream *stream, struct span *ret_message,
-						struct error *err)
+						bool *ret_is_packed, struct error *err)
 {
 	for (;;) {
-		size_t n = 0;
+		size_t n;
 		size_t waiting;
-		enum grpc_frame_state state =
-			grpc_frame_read(buf_span(reader->partial_), reader->max_message_bytes,
-					ret_message, &n, err);
+		enum grpc_frame_state state = grpc_reader_look(reader, buf_span(reader->partial_),
+							       ret_message, ret_is_packed, err);
 
-		reader->taken_ = n;
+		n = reader->taken_;
 		if (state != GRPC_FRAME_MORE)
 			return state;
 		waiting = stream ? h2_stream_peek(stream).len : 0;
@@ -52,28 +64,58 @@ static enum grpc_frame_state grpc_reader_gather(struct grpc_reader *reader,
 	}
 }
 
-enum grpc_frame_state grpc_reader_next(struct grpc_reader *reader, struct h2_stream *stream,
-				       struct span *ret_message, struct error *err)
+/* The next frame, packed or not. */
+static enum grpc_frame_state grpc_reader_frame(struct grpc_reader *reader, struct h2_stream *stream,
+					       struct span *ret_message, bool *ret_is_packed,
+					       struct error *err)
 {
 	enum grpc_frame_state state;
 	struct span waiting;
-	size_t n = 0;
 
 	if (reader->partial_)
-		return grpc_reader_gather(reader, stream, ret_message, err);
+		return grpc_reader_gather(reader, stream, ret_message, ret_is_packed, err);
 	waiting = stream ? h2_stream_peek(stream) : SPAN_EMPTY;
-	state = grpc_frame_read(waiting, reader->max_message_bytes, ret_message, &n, err);
-	reader->taken_ = n;
+	state = grpc_reader_look(reader, waiting, ret_message, ret_is_packed, err);
 	if (state != GRPC_FRAME_MORE || waiting.len < GRPC_FRAME_HEAD_BYTES ||
-	    waiting.len + n <= GRPC_INPLACE_BYTES)
+	    waiting.len + reader->taken_ <= GRPC_INPLACE_BYTES)
 		return state;
 	grpc_reader_begin(reader, GRPC_FRAME_HEAD_BYTES + reader->max_message_bytes);
 	grpc_reader_move(reader, stream, waiting.len);
 	return GRPC_FRAME_MORE;
 }
 
+enum grpc_frame_state grpc_reader_next(struct grpc_reader *reader, struct h2_stream *stream,
+				       struct span *ret_message, struct error *err)
+{
+	bool is_packed = false;
+	struct span message;
+	enum grpc_frame_state state = grpc_reader_frame(reader, stream, &message, &is_packed, err);
+
+	if (state == GRPC_FRAME_DONE && is_packed) {
+		if (!reader->unpack_)
+			reader->unpack_ = grpc_unpack_new(reader->max_message_bytes);
+		return grpc_unpack_step(reader->unpack_, message, ret_message, err);
+	}
+	if (state == GRPC_FRAME_DONE)
+		*ret_message = message;
+	return state;
+}
+
+void grpc_reader_wake(struct grpc_reader *reader, struct loop *loop, void (*on_turn)(void *data),
+		      void *data)
+{
+	grpc_unpack_wake(reader->unpack_, loop, on_turn, data);
+}
+
+static void grpc_reader_drop_unpack(struct grpc_reader *reader)
+{
+	grpc_unpack_free(reader->unpack_);
+	reader->unpack_ = NULL;
+}
+
 void grpc_reader_take(struct grpc_reader *reader, struct h2_stream *stream)
 {
+	grpc_reader_drop_unpack(reader);
 	if (!reader->partial_) {
 		h2_stream_consume(stream, reader->taken_);
 		return;
@@ -108,5 +150,6 @@ void grpc_reader_keep(struct grpc_reader *reader, struct h2_stream *stream)
 
 void grpc_reader_fini(struct grpc_reader *reader)
 {
+	grpc_reader_drop_unpack(reader);
 	grpc_reader_drop(reader);
 }

@@ -2,6 +2,7 @@
 #include "src/base/buf.h"
 #include "src/base/clock.h"
 #include "src/base/error.h"
+#include "src/base/gzip.h"
 #include "src/base/mem.h"
 #include "src/grpc/grpc_call.h"
 #include "src/grpc/grpc_codec.h"
@@ -16,6 +17,9 @@
  *   OPEN --finish, deadline, bad frame--> ANSWERED --stream closed--> gone (on_finished)
  *     \----------client or connection gone (on_cancelled)-----------/
  */
+/* Longer messages are sent as they are: what packs in one go must not hold up the loop. */
+#define GRPC_PACK_BYTES_MAX ((size_t)2 * 1024 * 1024)
+
 enum grpc_server_state { GRPC_SERVER_OPEN, GRPC_SERVER_ANSWERED };
 
 struct grpc_server_call {
@@ -34,6 +38,10 @@ struct grpc_server_call {
 	bool is_wanted; /* a read is unanswered */
 	bool has_ended; /* the client's half */
 	bool is_head_sent;
+	bool takes_gzip;
+	bool may_pack;	 /* the head said so */
+	bool is_stream;	 /* of replies */
+	size_t pack_min; /* replies of at least so many bytes are packed; SIZE_MAX: none */
 };
 
 static const struct h2_stream_ops grpc_server_no_ops;
@@ -50,11 +58,16 @@ static void grpc_server_begin_head(struct grpc_trailers *list)
 	grpc_trailers_add(list, "content-type", SPAN_LIT("application/grpc"));
 }
 
-static void grpc_server_send_head(struct grpc_server_call *call)
+/* gzip is promised when some message may be packed. */
+static void grpc_server_send_head(struct grpc_server_call *call, size_t first_bytes)
 {
 	struct grpc_trailers list;
 
 	grpc_server_begin_head(&list);
+	call->may_pack = call->takes_gzip && call->pack_min != SIZE_MAX &&
+			 (call->is_stream || first_bytes >= call->pack_min);
+	if (call->may_pack)
+		grpc_trailers_add(&list, "grpc-encoding", SPAN_LIT("gzip"));
 	grpc_trailers_add_metadata(&list, &call->headers);
 	grpc_server_respond(call->stream, &list, false);
 	grpc_trailers_fini(&list);
@@ -129,6 +142,10 @@ static void grpc_server_pump(void *data)
 
 		if (state == GRPC_FRAME_MORE) {
 			grpc_server_no_message(call);
+			return;
+		}
+		if (state == GRPC_FRAME_WORK) {
+			grpc_reader_wake(&call->reader, call->loop, grpc_server_pump, call);
 			return;
 		}
 		if (state == GRPC_FRAME_BAD) {
@@ -212,7 +229,7 @@ void grpc_server_refuse(struct h2_stream *stream, enum status code, struct span 
 	h2_stream_set_ops(stream, &grpc_server_no_ops, NULL);
 	grpc_server_begin_head(&list);
 	if (code == ST_UNIMPLEMENTED)
-		grpc_trailers_add(&list, "grpc-accept-encoding", SPAN_LIT("identity"));
+		grpc_trailers_add(&list, "grpc-accept-encoding", SPAN_LIT(GRPC_ENCODINGS));
 	grpc_trailers_add_status(&list, &status);
 	grpc_server_respond(stream, &list, true);
 	grpc_trailers_fini(&list);
@@ -221,16 +238,18 @@ void grpc_server_refuse(struct h2_stream *stream, enum status code, struct span 
 static enum status grpc_server_read_head(struct grpc_server_call *call,
 					 const struct h2_headers *headers, struct error *err)
 {
-	uint64_t wait_ns;
+	struct grpc_head head;
 	enum status status;
 
 	call->deadline_ns = DEADLINE_NEVER;
 	if (!span_eq(h2_headers_get(headers, ":method"), SPAN_LIT("POST")))
 		return error_set(err, ST_UNIMPLEMENTED, "gRPC calls are POST requests");
-	status = grpc_head_read(headers, &wait_ns, err);
+	status = grpc_head_read(headers, &head, err);
 	if (status)
 		return status;
-	call->deadline_ns = clock_deadline(loop_now_ns(call->loop), wait_ns);
+	call->deadline_ns = clock_deadline(loop_now_ns(call->loop), head.wait_ns);
+	call->reader.has_gzip = head.has_gzip;
+	call->takes_gzip = head.takes_gzip;
 	return metadata_from_headers(&call->metadata, &call->arena, headers, err);
 }
 
@@ -247,6 +266,7 @@ struct grpc_server_call *grpc_server_accept(struct loop *loop, struct h2_stream 
 	call->ops = ops;
 	call->data = data;
 	call->reader.max_message_bytes = max_message_bytes;
+	call->pack_min = SIZE_MAX;
 	arena_init(&call->arena, GRPC_METADATA_BYTES_MAX);
 	timer_init(&call->deadline, loop, grpc_server_on_deadline, call);
 	loop_task_init(&call->pump, grpc_server_pump, call);
@@ -296,19 +316,54 @@ void grpc_server_set_headers(struct grpc_server_call *call, const struct metadat
 			return; /* more than a client takes: what fits is sent */
 }
 
-enum status grpc_server_send(struct grpc_server_call *call, struct span message)
+void grpc_server_pack(struct grpc_server_call *call, size_t min_bytes, bool is_stream)
+{
+	call->pack_min = min_bytes;
+	call->is_stream = is_stream;
+}
+
+static enum status grpc_server_send_frame(struct grpc_server_call *call, bool is_packed,
+					  struct span message)
 {
 	uint8_t head[GRPC_FRAME_HEAD_BYTES];
 	struct span parts[2] = {{head, sizeof(head)}, message};
 
+	grpc_frame_head_write(head, is_packed, (uint32_t)message.len);
+	return h2_stream_write_parts(call->stream, parts, 2);
+}
+
+static bool grpc_server_is_worth_packing(const struct grpc_server_call *call, struct span message)
+{
+	return call->may_pack && message.len > 0 && message.len >= call->pack_min &&
+	       message.len <= GRPC_PACK_BYTES_MAX;
+}
+
+/* Packed, or as it is when that is no gain. */
+static enum status grpc_server_send_packed(struct grpc_server_call *call, struct span message)
+{
+	enum status status;
+	struct buf packed;
+
+	buf_init(&packed, 2 * message.len + 1024);
+	if (gzip_pack(message, &packed) && buf_len(&packed) < message.len)
+		status = grpc_server_send_frame(call, true, buf_span(&packed));
+	else
+		status = grpc_server_send_frame(call, false, message);
+	buf_fini(&packed);
+	return status;
+}
+
+enum status grpc_server_send(struct grpc_server_call *call, struct span message)
+{
 	if (call->state != GRPC_SERVER_OPEN)
 		return ST_UNAVAILABLE;
 	if (message.len > UINT32_MAX)
 		return ST_RESOURCE_EXHAUSTED;
 	if (!call->is_head_sent)
-		grpc_server_send_head(call);
-	grpc_frame_head_write(head, (uint32_t)message.len);
-	return h2_stream_write_parts(call->stream, parts, 2);
+		grpc_server_send_head(call, message.len);
+	if (grpc_server_is_worth_packing(call, message))
+		return grpc_server_send_packed(call, message);
+	return grpc_server_send_frame(call, false, message);
 }
 
 size_t grpc_server_unsent(const struct grpc_server_call *call)

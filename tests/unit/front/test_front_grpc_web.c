@@ -225,8 +225,10 @@ static void failures_of_ours_are_trailers(void **state)
 	} rows[] = {
 		{"unknown method", "/a.B/C", NULL, SPAN_LIT("\0\0\0\0\0"), ST_UNIMPLEMENTED,
 		 "unknown method /a.B/C"},
-		{"encoding", UNARY, "grpc-encoding: gzip\n", SPAN_LIT("\0\0\0\0\0"),
-		 ST_UNIMPLEMENTED, "encoding gzip is not known here"},
+		{"encoding", UNARY, "grpc-encoding: deflate\n", SPAN_LIT("\0\0\0\0\0"),
+		 ST_UNIMPLEMENTED, "encoding deflate is not known here"},
+		{"gzip", UNARY, "grpc-encoding: gzip\n", SPAN_LIT("\0\0\0\0\0"), ST_UNIMPLEMENTED,
+		 "packed messages are not read over gRPC-Web"},
 		{"timeout", UNARY, "grpc-timeout: soon\n", SPAN_LIT("\0\0\0\0\0"),
 		 ST_INVALID_ARGUMENT, "malformed grpc-timeout"},
 		{"metadata", UNARY, "x-bin: !\n", SPAN_LIT("\0\0\0\0\0"), ST_INVALID_ARGUMENT,

@@ -2,6 +2,7 @@
 
 #include "src/base/clock.h"
 #include "src/base/error.h"
+#include "src/h2/h2.h"
 #include "tests/unit/unit.h"
 
 static void timeout_is_read(void **state)
@@ -182,6 +183,74 @@ static void frames_are_read(void **state)
 	}
 }
 
+static void packed_frames_are_read(void **state)
+{
+	static const struct {
+		const char *name;
+		struct span input;
+		enum grpc_frame_state state;
+		bool is_packed;
+	} rows[] = {
+		{"plain", SPAN_LIT("\0\0\0\0\1a"), GRPC_FRAME_DONE, false},
+		{"packed", SPAN_LIT("\1\0\0\0\1a"), GRPC_FRAME_DONE, true},
+		{"not whole", SPAN_LIT("\1\0\0\0\2a"), GRPC_FRAME_MORE, false},
+		{"over the limit", SPAN_LIT("\1\0\0\0\5"), GRPC_FRAME_BAD, false},
+		{"unknown flag", SPAN_LIT("\3\0\0\0\1a"), GRPC_FRAME_BAD, false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		struct error err = {0};
+		struct span message = SPAN_EMPTY;
+		bool is_packed = false;
+		size_t taken = 0;
+
+		UNIT_ROW(rows[i].name, grpc_frame_read_any(rows[i].input, 4, &message, &taken,
+							   &is_packed, &err) == rows[i].state);
+		UNIT_ROW(rows[i].name, is_packed == rows[i].is_packed);
+	}
+}
+
+static void heads_are_read(void **state)
+{
+	static const struct {
+		const char *name;
+		const char *encoding;
+		const char *accepts;
+		enum status status;
+		bool has_gzip;
+		bool takes_gzip;
+	} rows[] = {
+		{"nothing", NULL, NULL, ST_OK, false, false},
+		{"identity", "identity", "identity", ST_OK, false, false},
+		{"gzip", "gzip", NULL, ST_OK, true, false},
+		{"gzip back", NULL, "gzip", ST_OK, false, true},
+		{"gzip last", NULL, "identity,deflate,gzip", ST_OK, false, true},
+		{"with spaces", NULL, "identity , gzip , zstd", ST_OK, false, true},
+		{"only likeness", NULL, "gzip2,xgzip,,", ST_OK, false, false},
+		{"deflate", "deflate", NULL, ST_UNIMPLEMENTED, false, false},
+		{"two at once", "gzip,gzip", NULL, ST_UNIMPLEMENTED, false, false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		struct h2_header items[2];
+		struct h2_headers headers = {items, 0};
+		struct grpc_head head;
+		struct error err;
+
+		if (rows[i].encoding)
+			items[headers.count++] = (struct h2_header){
+				SPAN_LIT("grpc-encoding"), span_from_str(rows[i].encoding)};
+		if (rows[i].accepts)
+			items[headers.count++] = (struct h2_header){
+				SPAN_LIT("grpc-accept-encoding"), span_from_str(rows[i].accepts)};
+		UNIT_ROW(rows[i].name, grpc_head_read(&headers, &head, &err) == rows[i].status);
+		UNIT_ROW(rows[i].name, rows[i].status || (head.has_gzip == rows[i].has_gzip &&
+							  head.takes_gzip == rows[i].takes_gzip));
+	}
+}
+
 static void frame_head_is_written(void **state)
 {
 	struct buf out;
@@ -294,6 +363,8 @@ int main(void)
 		cmocka_unit_test(invalid_escapes_are_kept),
 		cmocka_unit_test(encode_refuses_a_full_buffer),
 		cmocka_unit_test(frames_are_read),
+		cmocka_unit_test(packed_frames_are_read),
+		cmocka_unit_test(heads_are_read),
 		cmocka_unit_test(frame_head_is_written),
 		cmocka_unit_test(statuses_are_mapped),
 		cmocka_unit_test(content_types_are_told_apart),
