@@ -160,7 +160,7 @@ export class World {
   }
 
   // A generated client of one service of a .proto file.
-  client(gateway, protoFile, service, includeDirs = []) {
+  client(gateway, protoFile, service, includeDirs = [], options = {}) {
     const definition = protoLoader.loadSync(protoFile, {
       keepCase: true, longs: String, enums: String, defaults: true, oneofs: true,
       includeDirs: [path.join(srcdir, 'proto/idl'), path.dirname(protoFile), '/usr/include', ...includeDirs],
@@ -168,7 +168,7 @@ export class World {
     const constructor = service.split('.').reduce((at, name) => at[name], grpc.loadPackageDefinition(definition));
     const client = new constructor(`127.0.0.1:${gateway.port}`, grpc.credentials.createInsecure(), {
       'grpc.initial_reconnect_backoff_ms': 100, 'grpc.max_reconnect_backoff_ms': 200,
-      'grpc.use_local_subchannel_pool': 1,
+      'grpc.use_local_subchannel_pool': 1, ...options,
     });
     this.clients.push(client);
     return client;

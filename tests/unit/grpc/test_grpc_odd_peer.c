@@ -39,10 +39,12 @@ struct fixture {
 	struct channel *channel;
 	struct h2_session *session;
 	const struct answer *answer;
+	const char *encoding; /* of the answer; NULL: none */
 	unsigned answered;
 	/* client */
 	struct grpc_client_call *call;
 	unsigned messages;
+	char last[16]; /* message */
 	bool is_over;
 	enum status code;
 	bool was_sent;
@@ -51,9 +53,9 @@ struct fixture {
 
 static const struct h2_stream_ops no_ops;
 
-static void send_answer(struct h2_stream *stream, const struct answer *answer)
+static void send_answer(struct h2_stream *stream, const struct answer *answer, const char *encoding)
 {
-	struct h2_header head[3] = {{SPAN_LIT(":status"), span_from_str(answer->status)}};
+	struct h2_header head[4] = {{SPAN_LIT(":status"), span_from_str(answer->status)}};
 	struct h2_headers headers = {head, 1};
 	struct h2_header trailer[2];
 	struct h2_headers trailers = {trailer, 0};
@@ -64,6 +66,9 @@ static void send_answer(struct h2_stream *stream, const struct answer *answer)
 	if (answer->head_status)
 		head[headers.count++] = (struct h2_header){SPAN_LIT("grpc-status"),
 							   span_from_str(answer->head_status)};
+	if (encoding)
+		head[headers.count++] =
+			(struct h2_header){SPAN_LIT("grpc-encoding"), span_from_str(encoding)};
 	h2_stream_respond(stream, &headers, false);
 	if (answer->body.len)
 		assert_int_equal(h2_stream_write(stream, answer->body), ST_OK);
@@ -92,7 +97,7 @@ static void on_request(void *data, struct h2_stream *stream, const struct h2_hea
 	if (fixture->answer->is_refused)
 		return;
 	h2_stream_set_ops(stream, &no_ops, NULL);
-	send_answer(stream, fixture->answer);
+	send_answer(stream, fixture->answer, fixture->encoding);
 }
 
 static void on_session_closed(void *data, struct h2_session *session, const struct error *error)
@@ -126,8 +131,8 @@ static void on_message(void *data, struct span message)
 {
 	struct fixture *fixture = data;
 
-	(void)message;
 	fixture->messages++;
+	snprintf(fixture->last, sizeof(fixture->last), "%.*s", SPAN_FMT(message));
 	grpc_client_read(fixture->call);
 }
 
@@ -268,6 +273,41 @@ static void answers_are_understood(void **state)
 	}
 }
 
+/* Nobody asked the peer to pack, and it is understood. */
+static void packed_answers_are_read(void **state)
+{
+#define PACKED                                                                                     \
+	"\1\0\0\0\x19\x1f\x8b\x08\0\0\0\0\0\x02\x03\xcb\x48\xcd\xc9\xc9\x07\0\x86\xa6\x10\x36\x05" \
+	"\0\0\0"
+	static const struct answer rows[] = {
+		{"packed", "200", GRPC, NULL, SPAN_LIT(MESSAGE PACKED), "0", NULL, 0, false, ST_OK,
+		 2, true, ""},
+		{"plain", "200", GRPC, NULL, SPAN_LIT("\0\0\0\0\5hello"), "0", NULL, 0, false,
+		 ST_OK, 1, true, ""},
+		{"no gzip", "200", GRPC, NULL, SPAN_LIT("\1\0\0\0\5hello"), "0", NULL, 0, false,
+		 ST_INTERNAL, 0, true, "not whole gzip"},
+		{"truncated", "200", GRPC, NULL, SPAN_LIT("\1\0\0\0\5hell"), "0", NULL, 0, false,
+		 ST_INTERNAL, 0, true, "within a message"},
+		{"packed and failed", "200", GRPC, NULL, SPAN_LIT(PACKED), "10", "own", 0, false,
+		 ST_ABORTED, 1, true, "own"},
+	};
+	struct fixture *fixture = *state;
+
+	fixture->encoding = "gzip";
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		start(fixture, &rows[i]);
+		grpc_client_read(fixture->call);
+		UNIT_ROW(rows[i].name, loop_run_until(fixture->loop, is_over, fixture,
+						      clock_mono_ns() + WAIT_NS));
+		UNIT_ROW(rows[i].name, fixture->code == rows[i].code);
+		UNIT_ROW(rows[i].name, fixture->messages == rows[i].messages);
+		if (rows[i].messages)
+			assert_string_equal(fixture->last, "hello");
+		if (!strstr(fixture->message, rows[i].part))
+			fail_msg("row \"%s\": %s", rows[i].name, fixture->message);
+	}
+}
+
 /* The whole answer had come before the connection was lost: it is still the answer. */
 static void unread_answer_outlives_its_connection(void **state)
 {
@@ -297,6 +337,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(answers_are_understood, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(packed_answers_are_read, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(unread_answer_outlives_its_connection, set_up,
 						tear_down),
 	};
