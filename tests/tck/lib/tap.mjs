@@ -1,0 +1,28 @@
+// The checks as tests of node's runner, for make check.
+import { after, before, test } from 'node:test';
+import { Parties } from './parties.mjs';
+import { pendingReason, runCheck, suites } from './run.mjs';
+
+const OUTPUT_LINES = 20; // of the programs, with a failure
+
+/** missing: what is known not to pass yet, {"suite: check": reason}; once it passes it has to go. */
+export function registerChecks(language, missing = {}) {
+  const parties = new Parties();
+  let kit;
+  before(async () => { kit = await parties.meet({ language }); });
+  after(() => parties.end());
+  for (const suite of suites) {
+    for (const check of suite.checks) {
+      const name = `${suite.name}: ${check.name}`;
+      test(name, async (context) => {
+        const reason = pendingReason(kit, check);
+        if (reason) return context.skip(`pending: ${reason}`);
+        const { result, text } = await runCheck(kit, check);
+        if (missing[name] && result === 'failed') return context.skip(`pending: ${missing[name]}`);
+        if (missing[name]) throw new Error('it passes: take it off the list of what is missing');
+        if (result === 'failed') throw new Error(`${text}\n${parties.output.slice(-OUTPUT_LINES).join('\n')}`);
+        return undefined;
+      });
+    }
+  }
+}
