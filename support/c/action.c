@@ -204,6 +204,7 @@ static void begin_context(const struct hg_action *action, struct hg_worker *work
 		.worker = worker,
 		.metadata = {.data = action->metadata, .size = action->metadata_size},
 		.is_streaming = action->server_streaming,
+		.envelope = HG_OF_ACTION,
 	};
 	if (!action->method)
 		return;

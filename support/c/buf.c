@@ -1,6 +1,9 @@
 #include "support/c/buf.h"
 
 #include <stdlib.h>
+#include <string.h>
+
+#include "support/c/wire.h"
 
 /* Small replies never reallocate. */
 #define FIRST_CAPACITY 1024
@@ -42,6 +45,18 @@ void hg_buf_reset(struct hg_buf *buf, size_t keep_bytes)
 		hg_buf_fini(buf);
 	buf->size = 0;
 	buf->has_failed = false;
+}
+
+void hg_buf_wrap(struct hg_buf *buf, uint32_t number, size_t start)
+{
+	size_t size = buf->size - start;
+	size_t head = hg_bytes_field_size(number, size) - size;
+
+	if (!hg_buf_reserve(buf, head))
+		return;
+	if (size > 0)
+		memmove(buf->data + start + head, buf->data + start, size);
+	(void)hg_put_header(buf->data + start, number, size); /* as much as was made room for */
 }
 
 void hg_buf_fini(struct hg_buf *buf)

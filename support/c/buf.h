@@ -20,6 +20,11 @@ uint8_t *hg_buf_reserve(struct hg_buf *buf, size_t size) __attribute__((warn_unu
 /* Empties the buffer; gives memory back when it had grown beyond keep_bytes. */
 void hg_buf_reset(struct hg_buf *buf, size_t keep_bytes);
 
+/* Makes what was appended since the size was `start` the content of length-delimited field
+ * `number`.
+ */
+void hg_buf_wrap(struct hg_buf *buf, uint32_t number, size_t start);
+
 void hg_buf_fini(struct hg_buf *buf);
 
 #endif

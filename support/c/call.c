@@ -3,7 +3,8 @@
  *   AWAITED --a stream---> READING <--> (small answer: sent and the next read in one batch)
  *      |                    |   ^
  *      |                    v   |
- *      |                   SENDING   (large answer: freed as soon as it is out)
+ *      |                   SENDING   (large answer: freed as soon as it is out; or of a CRDT, with
+ *      |                    |        more to follow)
  *      |                    |
  *      |--a unary call--> UNARY
  *      |--an action-----> gone, and an hg_action_call goes on
@@ -20,6 +21,7 @@
 #include <stdlib.h>
 
 #include "support/c/action_call.h"
+#include "support/c/crdt_stream.h"
 #include "support/c/discovery.h"
 #include "support/c/message.h"
 
@@ -36,8 +38,9 @@ struct hg_call {
 	enum call_state state;
 	struct hg_server *server;
 	grpc_call *grpc;
-	struct hg_stream *stream; /* of a handle call */
-	bool is_discover;	  /* of unary calls: discover, else reportError */
+	struct hg_stream *stream;    /* of a handle call of an event sourced entity */
+	struct hg_crdt_stream *crdt; /* of a CRDT */
+	bool is_discover;	     /* of unary calls: discover, else reportError */
 	grpc_byte_buffer *in;
 	grpc_byte_buffer *out;
 	int is_cancelled; /* gRPC wants a place to write it to */
@@ -66,6 +69,7 @@ static void free_call(struct hg_call *call)
 
 	call->magic = 0;
 	hg_stream_free(call->stream);
+	hg_crdt_stream_free(call->crdt);
 	grpc_byte_buffer_destroy(call->in);
 	grpc_byte_buffer_destroy(call->out);
 	grpc_call_details_destroy(&call->details);
@@ -138,6 +142,11 @@ static void drop_buffers(struct hg_call *call)
 	call->out = NULL;
 }
 
+static bool has_more(const struct hg_call *call)
+{
+	return call->crdt && hg_crdt_stream_has_more(call->crdt);
+}
+
 static void answer(struct hg_call *call, enum hg_verdict verdict, const struct hg_out *out)
 {
 	struct batch batch = {0};
@@ -151,9 +160,12 @@ static void answer(struct hg_call *call, enum hg_verdict verdict, const struct h
 		return;
 	case HG_SEND:
 		add_send(&batch, call);
-		if (out->size <= SMALL_ANSWER_MAX)
-			add_receive(&batch, call);
-		start(call, &batch, out->size <= SMALL_ANSWER_MAX ? CALL_READING : CALL_SENDING);
+		if (out->size > SMALL_ANSWER_MAX || has_more(call)) {
+			start(call, &batch, CALL_SENDING);
+			return;
+		}
+		add_receive(&batch, call);
+		start(call, &batch, CALL_READING);
 		return;
 	case HG_END:
 		finish(call, &batch, GRPC_STATUS_OK, "");
@@ -177,19 +189,25 @@ static void on_stream_message(struct hg_call *call, struct hg_worker *worker, bo
 		return;
 	}
 	struct headgate_bytes message = hg_message_read(call->in, &joined);
-	enum hg_verdict verdict = hg_stream_receive(call->stream, worker, message, &out);
+	enum hg_verdict verdict =
+		call->crdt ? hg_crdt_stream_receive(call->crdt, worker, message, &out)
+			   : hg_stream_receive(call->stream, worker, message, &out);
 	grpc_byte_buffer_destroy(call->in);
 	call->in = NULL;
 	answer(call, verdict, &out);
 	grpc_slice_unref(joined);
 }
 
-static void on_sent(struct hg_call *call, bool is_ok)
+static void on_sent(struct hg_call *call, struct hg_worker *worker, bool is_ok)
 {
 	struct batch batch = {0};
+	struct hg_out out;
 
 	drop_buffers(call);
-	if (is_ok) {
+	if (is_ok && has_more(call)) {
+		enum hg_verdict verdict = hg_crdt_stream_next(call->crdt, worker, &out);
+		answer(call, verdict, &out);
+	} else if (is_ok) {
 		add_receive(&batch, call);
 		start(call, &batch, CALL_READING);
 	} else {
@@ -233,14 +251,17 @@ static bool is_method(const struct hg_call *call, const char *path)
 	return grpc_slice_str_cmp(call->details.method, path) == 0;
 }
 
-static void accept_stream(struct hg_call *call)
+static void accept_stream(struct hg_call *call, bool is_crdt)
 {
 	const struct hg_server_params *params = &call->server->params;
 	struct batch batch = {0};
 
 	add_op(&batch, GRPC_OP_SEND_INITIAL_METADATA);
-	call->stream = hg_stream_new(params->types, params->type_count);
-	if (!call->stream) {
+	if (is_crdt)
+		call->crdt = hg_crdt_stream_new(params->crdt_types, params->crdt_type_count);
+	else
+		call->stream = hg_stream_new(params->types, params->type_count);
+	if (!call->stream && !call->crdt) {
 		finish(call, &batch, GRPC_STATUS_RESOURCE_EXHAUSTED, "out of memory");
 		return;
 	}
@@ -280,6 +301,7 @@ static void accept_call(struct hg_call *call, bool is_ok)
 	}
 	(void)hg_call_await(server); /* without memory there is one less from here on */
 	bool is_handle = is_method(call, "/cloudstate.eventsourced.EventSourced/handle");
+	bool is_crdt = is_method(call, "/cloudstate.crdt.Crdt/handle");
 	bool is_report = is_method(call, "/cloudstate.EntityDiscovery/reportError");
 	bool client_streaming = false;
 	bool server_streaming = false;
@@ -290,8 +312,8 @@ static void accept_call(struct hg_call *call, bool is_ok)
 	grpc_call_details_init(&call->details);
 	grpc_metadata_array_destroy(&call->metadata);
 	grpc_metadata_array_init(&call->metadata);
-	if (is_handle) {
-		accept_stream(call);
+	if (is_handle || is_crdt) {
+		accept_stream(call, is_crdt);
 	} else if (is_action) {
 		accept_action(call, client_streaming, server_streaming);
 	} else if (call->is_discover || is_report) {
@@ -322,7 +344,7 @@ void hg_call_step(void *tag, struct hg_worker *worker, bool is_ok)
 		on_stream_message(call, worker, is_ok);
 		return;
 	case CALL_SENDING:
-		on_sent(call, is_ok);
+		on_sent(call, worker, is_ok);
 		return;
 	case CALL_UNARY:
 		on_unary_message(call, is_ok);

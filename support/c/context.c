@@ -25,6 +25,7 @@ void hg_worker_fini(struct hg_worker *worker)
 	hg_buf_fini(&worker->effects);
 	hg_buf_fini(&worker->events);
 	hg_buf_fini(&worker->snapshot);
+	hg_buf_fini(&worker->crdt);
 	hg_buf_fini(&worker->metadata);
 	hg_buf_fini(&worker->responses);
 	hg_buf_fini(&worker->failure);
@@ -36,6 +37,7 @@ void hg_worker_drop_answer(struct hg_worker *worker)
 	hg_buf_reset(&worker->effects, HG_KEEP_BYTES);
 	hg_buf_reset(&worker->events, HG_KEEP_BYTES);
 	hg_buf_reset(&worker->snapshot, HG_KEEP_BYTES);
+	hg_buf_reset(&worker->crdt, HG_KEEP_BYTES);
 	hg_buf_reset(&worker->metadata, HG_KEEP_BYTES);
 	hg_buf_reset(&worker->responses, HG_KEEP_BYTES);
 	hg_buf_reset(&worker->failure, SIZE_MAX);
@@ -150,11 +152,6 @@ static bool is_done(const struct headgate_context *context)
 	return context->has_failed || context->is_snapshotting || context->is_ended;
 }
 
-static enum hg_envelope envelope_of(const struct headgate_context *context)
-{
-	return context->stream ? HG_OF_ENTITY : HG_OF_ACTION;
-}
-
 /* One more response of an action that streams: the reply at hand, if any, and its effects. */
 static int add_response(struct headgate_context *context)
 {
@@ -197,7 +194,7 @@ int hg_context_reply(struct headgate_context *context, const struct hg_any *payl
 	if (is_done(context))
 		return -1;
 	hg_buf_reset(&worker->action, HG_KEEP_BYTES);
-	hg_append_reply(&worker->action, envelope_of(context), payload,
+	hg_append_reply(&worker->action, context->envelope, payload,
 			(struct headgate_bytes){worker->metadata.data, worker->metadata.size});
 	return action_is_set(context);
 }
@@ -245,7 +242,7 @@ int headgate_forward(struct headgate_context *context, const char *service_name,
 	if (is_done(context))
 		return -1;
 	hg_buf_reset(action, HG_KEEP_BYTES);
-	hg_append_forward(action, envelope_of(context), &target);
+	hg_append_forward(action, context->envelope, &target);
 	return action_is_set(context);
 }
 
@@ -257,7 +254,7 @@ int headgate_effect(struct headgate_context *context, const char *service_name,
 
 	if (is_done(context))
 		return -1;
-	hg_append_effect(effects, envelope_of(context), &target, is_synchronous);
+	hg_append_effect(effects, context->envelope, &target, is_synchronous);
 	return effects->has_failed ? fail_memory(context) : 0;
 }
 
@@ -298,12 +295,12 @@ bool headgate_metadata_find(const struct headgate_context *context, const char *
 
 static int fail_entity(struct headgate_context *context, const char *function)
 {
-	return headgate_fail(context, HEADGATE_INTERNAL, "%s is for actions", function);
+	return headgate_fail(context, HEADGATE_INTERNAL, "%s is not for this handler", function);
 }
 
 int headgate_end(struct headgate_context *context)
 {
-	if (context->stream)
+	if (context->stream || (context->crdt && context->envelope != HG_OF_CRDT_MESSAGE))
 		return fail_entity(context, "headgate_end");
 	if (is_done(context))
 		return -1;
@@ -313,7 +310,7 @@ int headgate_end(struct headgate_context *context)
 
 int headgate_wait(struct headgate_context *context, int64_t wait_ms)
 {
-	if (context->stream)
+	if (context->stream || context->crdt)
 		return fail_entity(context, "headgate_wait");
 	if (is_done(context))
 		return -1;

@@ -24,10 +24,12 @@ struct hg_worker {
 	struct hg_buf effects;
 	struct hg_buf events;
 	struct hg_buf snapshot;
+	struct hg_buf crdt;	 /* the state action of a CRDT */
 	struct hg_buf metadata;	 /* fields of cloudstate.Metadata, for the replies to come */
 	struct hg_buf responses; /* of an action that streams: each after its uint32_t size */
 	struct hg_buf failure;	 /* never grows: a failure can be told when memory is out */
 	uint8_t head[HG_REPLY_HEAD_MAX];
+	uint8_t tail[2]; /* a true bool */
 };
 
 /* Returns 0, or -1 when memory ran out; fini is safe in both cases. */
@@ -47,7 +49,7 @@ enum hg_verdict {
 };
 
 /* The answer in pieces, to be joined; borrowed from the worker until it gets its next message. */
-#define HG_OUT_PARTS 5
+#define HG_OUT_PARTS 6
 struct hg_out {
 	struct headgate_bytes parts[HG_OUT_PARTS];
 	size_t part_count;
@@ -58,16 +60,18 @@ void hg_out_add(struct hg_out *out, const void *data, size_t size);
 
 struct headgate_context {
 	struct hg_worker *worker;
-	struct hg_stream *stream;	   /* of an entity; NULL in an action */
+	struct hg_stream *stream;	   /* of an event sourced entity; else NULL */
+	struct hg_crdt_run *crdt;	   /* of a CRDT; else NULL */
 	struct headgate_bytes metadata;	   /* of the call of an action */
 	struct headgate_bytes output_type; /* full name */
 	const char *name;		   /* of the method */
 	bool is_streaming;		   /* replies are sent one after the other */
+	enum hg_envelope envelope;
 	/* entities */
 	int64_t command_id;
 	int64_t sequence_before;
 	bool is_snapshotting;
-	/* actions */
+	/* actions; is_ended also of a streamed command of a CRDT */
 	bool is_ended;
 	bool is_waiting;
 	int64_t wait_ms;

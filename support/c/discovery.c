@@ -3,6 +3,7 @@
 #include "support/c/wire.h"
 
 #define ENTITY_TYPE "cloudstate.eventsourced.EventSourced"
+#define CRDT_TYPE "cloudstate.crdt.Crdt"
 #define ACTION_TYPE "cloudstate.action.ActionProtocol"
 #define PROTOCOL_MAJOR 0
 #define PROTOCOL_MINOR 2
@@ -41,10 +42,17 @@ static void append_part(struct hg_buf *buf, uint32_t number, struct hg_buf *part
 	hg_buf_reset(part, SIZE_MAX);
 }
 
-static void append_entity(struct hg_buf *spec, const struct headgate_entity *entity,
-			  struct hg_buf *part, struct hg_buf *strategy)
+struct entity {
+	const char *type;
+	const char *service_name;
+	const char *persistence_id;
+	int64_t passivation_timeout_ms;
+};
+
+static void append_entity(struct hg_buf *spec, const struct entity *entity, struct hg_buf *part,
+			  struct hg_buf *strategy)
 {
-	append_text(part, 1, ENTITY_TYPE);
+	append_text(part, 1, entity->type);
 	append_text(part, 2, entity->service_name);
 	append_text(part, 3, entity->persistence_id);
 	if (entity->passivation_timeout_ms > 0) {
@@ -66,8 +74,22 @@ void hg_append_entity_spec(struct hg_buf *spec, struct headgate_bytes descriptor
 
 	if (to)
 		(void)hg_put_bytes_field(to, 1, descriptor_set); /* as much as was reserved */
-	for (size_t i = 0; i < services->type_count; i++)
-		append_entity(spec, services->types[i]->entity, &part, &strategy);
+	for (size_t i = 0; i < services->type_count; i++) {
+		const struct headgate_entity *entity = services->types[i]->entity;
+		append_entity(spec,
+			      &(struct entity){ENTITY_TYPE, entity->service_name,
+					       entity->persistence_id,
+					       entity->passivation_timeout_ms},
+			      &part, &strategy);
+	}
+	for (size_t i = 0; i < services->crdt_type_count; i++) {
+		const struct headgate_crdt_entity *entity = services->crdt_types[i]->entity;
+		append_entity(spec,
+			      &(struct entity){CRDT_TYPE, entity->service_name,
+					       entity->persistence_id,
+					       entity->passivation_timeout_ms},
+			      &part, &strategy);
+	}
 	for (size_t i = 0; i < services->action_type_count; i++) {
 		append_text(&part, 1, ACTION_TYPE);
 		append_text(&part, 2, services->action_types[i]->action->service_name);

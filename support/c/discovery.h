@@ -3,6 +3,7 @@
 
 #include "support/c/action_type.h"
 #include "support/c/buf.h"
+#include "support/c/crdt_type.h"
 #include "support/c/error.h"
 #include "support/c/type.h"
 
@@ -19,6 +20,8 @@ struct hg_services {
 	size_t type_count;
 	const struct hg_action_type *const *action_types;
 	size_t action_type_count;
+	const struct hg_crdt_type *const *crdt_types;
+	size_t crdt_type_count;
 };
 
 /* Appends the whole EntitySpec; look at spec->has_failed afterwards. */

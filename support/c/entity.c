@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "support/c/crdt_stream.h"
 #include "support/c/wire.h"
 
 struct hg_stream {
@@ -82,7 +83,9 @@ static int emit(struct headgate_context *context, const struct headgate_event *r
 static bool may_emit(struct headgate_context *context)
 {
 	if (!context->stream)
-		(void)headgate_fail(context, HEADGATE_INTERNAL, "An action has no events");
+		(void)headgate_fail(context, HEADGATE_INTERNAL,
+				    context->crdt ? "A CRDT has no events"
+						  : "An action has no events");
 	return !context->has_failed && !context->is_snapshotting;
 }
 
@@ -146,6 +149,8 @@ int headgate_snapshot_any(struct headgate_context *context, const char *type_url
 
 const char *headgate_entity_id(const struct headgate_context *context)
 {
+	if (context->crdt)
+		return hg_crdt_entity_id(context);
 	return context->stream ? context->stream->entity_id : "";
 }
 

@@ -31,6 +31,8 @@ struct headgate_function {
 	size_t type_count;
 	struct hg_action_type **action_types;
 	size_t action_type_count;
+	struct hg_crdt_type **crdt_types;
+	size_t crdt_type_count;
 	void *descriptor_set;
 	struct hg_buf entity_spec;
 	struct hg_server *server;
@@ -137,12 +139,30 @@ static int make_action_types(struct headgate_function *function,
 	return 0;
 }
 
+static int make_crdt_types(struct headgate_function *function,
+			   const struct headgate_function_params *params,
+			   struct headgate_bytes descriptor_set, struct headgate_error *err)
+{
+	if (params->crdt_count == 0)
+		return 0;
+	function->crdt_types = calloc(params->crdt_count, sizeof(struct hg_crdt_type *));
+	if (!function->crdt_types)
+		return hg_error(err, "out of memory");
+	for (size_t i = 0; i < params->crdt_count; i++) {
+		if (hg_crdt_type_new(params->crdts[i], descriptor_set, &function->crdt_types[i],
+				     err))
+			return -1;
+		function->crdt_type_count++;
+	}
+	return 0;
+}
+
 static int make_types(struct headgate_function *function,
 		      const struct headgate_function_params *params,
 		      struct headgate_bytes descriptor_set, struct headgate_error *err)
 {
 	if (params->entity_count == 0)
-		return params->action_count > 0
+		return params->action_count > 0 || params->crdt_count > 0
 			       ? 0
 			       : hg_error(err, "a function needs an entity or an action");
 	function->types = calloc(params->entity_count, sizeof(struct hg_type *));
@@ -180,6 +200,8 @@ static int make_server(struct headgate_function *function,
 		.type_count = function->type_count,
 		.action_types = (const struct hg_action_type *const *)function->action_types,
 		.action_type_count = function->action_type_count,
+		.crdt_types = (const struct hg_crdt_type *const *)function->crdt_types,
+		.crdt_type_count = function->crdt_type_count,
 		.entity_spec = {function->entity_spec.data, function->entity_spec.size},
 		.address = address,
 		.threads = params->threads > 0 ? params->threads : 1,
@@ -210,7 +232,8 @@ static int build(struct headgate_function *function, const struct headgate_funct
 		return -1;
 	function->descriptor_set = (void *)(uintptr_t)descriptor_set.data;
 	if (make_types(function, params, descriptor_set, err) ||
-	    make_action_types(function, params, descriptor_set, err))
+	    make_action_types(function, params, descriptor_set, err) ||
+	    make_crdt_types(function, params, descriptor_set, err))
 		return -1;
 	(void)snprintf(runtime, sizeof runtime, "C, gRPC core %s", grpc_version_string());
 	struct hg_service_info info = {.service_name = params->service_name,
@@ -221,6 +244,8 @@ static int build(struct headgate_function *function, const struct headgate_funct
 		.type_count = function->type_count,
 		.action_types = (const struct hg_action_type *const *)function->action_types,
 		.action_type_count = function->action_type_count,
+		.crdt_types = (const struct hg_crdt_type *const *)function->crdt_types,
+		.crdt_type_count = function->crdt_type_count,
 	};
 	hg_append_entity_spec(&function->entity_spec, descriptor_set, &services, &info);
 	if (function->entity_spec.has_failed)
@@ -269,6 +294,9 @@ void headgate_function_free(struct headgate_function *function)
 	for (size_t i = 0; i < function->action_type_count; i++)
 		hg_action_type_free(function->action_types[i]);
 	free(function->action_types);
+	for (size_t i = 0; i < function->crdt_type_count; i++)
+		hg_crdt_type_free(function->crdt_types[i]);
+	free(function->crdt_types);
 	free(function->descriptor_set);
 	hg_buf_fini(&function->entity_spec);
 	free(function);

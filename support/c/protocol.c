@@ -30,6 +30,16 @@ static bool parse_any(struct headgate_bytes bytes, struct hg_any_view *any)
 	return !reader.is_bad;
 }
 
+bool hg_any_parse(struct headgate_bytes bytes, struct headgate_any *ret_any)
+{
+	struct hg_any_view view;
+
+	if (!parse_any(bytes, &view))
+		return false;
+	*ret_any = (struct headgate_any){.type_url = view.type_url, .value = view.value};
+	return true;
+}
+
 static bool parse_snapshot(struct headgate_bytes bytes, struct hg_init *init)
 {
 	struct hg_reader reader;
@@ -80,7 +90,7 @@ static bool parse_event(struct headgate_bytes bytes, struct hg_event *event)
 	return !reader.is_bad;
 }
 
-static bool parse_command(struct headgate_bytes bytes, struct hg_command *command)
+bool hg_command_parse(struct headgate_bytes bytes, struct hg_command *command)
 {
 	struct hg_reader reader;
 	struct hg_field field;
@@ -94,6 +104,8 @@ static bool parse_command(struct headgate_bytes bytes, struct hg_command *comman
 			command->id = (int64_t)field.value;
 		else if (hg_is_bytes(&field, 3))
 			command->name = field.bytes;
+		else if (hg_is_varint(&field, 5))
+			command->is_streamed = field.value != 0;
 		else if (hg_is_bytes(&field, 4) && !parse_any(field.bytes, &command->payload))
 			return false;
 	}
@@ -117,7 +129,7 @@ bool hg_in_parse(struct headgate_bytes bytes, struct hg_in *ret_in)
 			is_good = parse_event(field.bytes, &ret_in->event);
 		} else if (hg_is_bytes(&field, 3)) {
 			ret_in->kind = HG_IN_COMMAND;
-			is_good = parse_command(field.bytes, &ret_in->command);
+			is_good = hg_command_parse(field.bytes, &ret_in->command);
 		}
 		if (!is_good)
 			return false;
@@ -225,6 +237,14 @@ void hg_append_any(struct hg_buf *buf, uint32_t number, const struct hg_any *any
 		(void)put_any(to, number, any); /* wrote as much as was reserved */
 }
 
+void hg_append_any_view(struct hg_buf *buf, uint32_t number, const struct headgate_any *any)
+{
+	struct hg_any written =
+		with_size((struct hg_any){.url = any->type_url, .value = any->value});
+
+	hg_append_any(buf, number, &written);
+}
+
 /* Opens the field that holds a reply (1), a forward (2), a failure (3) of that size. */
 static uint8_t *open_envelope(struct hg_buf *buf, enum hg_envelope envelope, uint32_t number,
 			      size_t size)
@@ -281,7 +301,11 @@ void hg_append_forward(struct hg_buf *buf, enum hg_envelope envelope,
 void hg_append_effect(struct hg_buf *buf, enum hg_envelope envelope, const struct hg_target *target,
 		      bool is_synchronous)
 {
-	uint32_t number = envelope == HG_OF_ACTION ? 4 : 3;
+	static const uint32_t numbers[] = {
+		[HG_OF_ENTITY] = 3,	  [HG_OF_ACTION] = 4,	      [HG_OF_CRDT_REPLY] = 4,
+		[HG_OF_CRDT_MESSAGE] = 3, [HG_OF_CRDT_CANCELLED] = 2,
+	};
+	uint32_t number = numbers[envelope];
 	size_t size = target_size(target) + hg_varint_field_size(4, is_synchronous);
 	uint8_t *to = hg_buf_reserve(buf, hg_bytes_field_size(number, size));
 
@@ -347,19 +371,30 @@ void hg_append_failure(struct hg_buf *buf, enum hg_envelope envelope,
 		(void)put_failure(to, failure); /* as much as was reserved */
 }
 
-void hg_append_stream_failure(struct hg_buf *buf, const struct hg_failure *failure)
+void hg_append_failure_field(struct hg_buf *buf, uint32_t number, const struct hg_failure *failure)
 {
 	size_t size = failure_size(failure);
-	uint8_t *to = hg_buf_reserve(buf, hg_bytes_field_size(2, size));
+	uint8_t *to = hg_buf_reserve(buf, hg_bytes_field_size(number, size));
 
 	if (to)
-		(void)put_failure(hg_put_header(to, 2, size), failure);
+		(void)put_failure(hg_put_header(to, number, size), failure);
+}
+
+void hg_append_stream_failure(struct hg_buf *buf, const struct hg_failure *failure)
+{
+	hg_append_failure_field(buf, 2, failure);
+}
+
+size_t hg_put_out_head(uint8_t head[HG_REPLY_HEAD_MAX], uint32_t number, int64_t command_id,
+		       size_t rest_size)
+{
+	size_t size = hg_varint_field_size(1, (uint64_t)command_id) + rest_size;
+	uint8_t *end = hg_put_header(head, number, size);
+
+	return (size_t)(hg_put_varint_field(end, 1, (uint64_t)command_id) - head);
 }
 
 size_t hg_put_reply_head(uint8_t head[HG_REPLY_HEAD_MAX], int64_t command_id, size_t rest_size)
 {
-	size_t size = hg_varint_field_size(1, (uint64_t)command_id) + rest_size;
-	uint8_t *end = hg_put_header(head, 1, size);
-
-	return (size_t)(hg_put_varint_field(end, 1, (uint64_t)command_id) - head);
+	return hg_put_out_head(head, 1, command_id, rest_size);
 }

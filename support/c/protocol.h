@@ -2,7 +2,7 @@
 #define HEADGATE_SUPPORT_C_PROTOCOL_H
 
 #include "support/c/buf.h"
-#include "support/c/headgate/function.h"
+#include "support/c/headgate/crdt.h"
 #include "support/c/wire.h"
 
 /* The messages of cloudstate.eventsourced and cloudstate.action read from and written to the wire
@@ -33,6 +33,7 @@ struct hg_command {
 	struct headgate_bytes name;
 	int64_t id;
 	struct hg_any_view payload;
+	bool is_streamed;
 };
 
 enum hg_in_kind { HG_IN_NONE, HG_IN_INIT, HG_IN_EVENT, HG_IN_COMMAND };
@@ -46,6 +47,10 @@ struct hg_in {
 		struct hg_command command;
 	};
 };
+
+/* Parts of messages; false when the bytes are no protobuf message. */
+bool hg_any_parse(struct headgate_bytes bytes, struct headgate_any *ret_any);
+bool hg_command_parse(struct headgate_bytes bytes, struct hg_command *ret_command);
 
 /* False when the bytes are no protobuf message. */
 bool hg_in_parse(struct headgate_bytes bytes, struct hg_in *ret_in);
@@ -81,6 +86,9 @@ struct hg_any hg_any_of_type(struct headgate_bytes type_name);
 /* Appends the Any as length-delimited field `number`. */
 void hg_append_any(struct hg_buf *buf, uint32_t number, const struct hg_any *any);
 
+/* The same for one as received, or as an author gave it. */
+void hg_append_any_view(struct hg_buf *buf, uint32_t number, const struct headgate_any *any);
+
 /* A target of forwards and effects. */
 struct hg_target {
 	struct headgate_bytes service_name;
@@ -88,9 +96,16 @@ struct hg_target {
 	struct hg_any payload;
 };
 
-/* What a reply, forward or failure stands in: the field of EventSourcedReply that holds a
- * ClientAction, or directly a field of ActionResponse. */
-enum hg_envelope { HG_OF_ENTITY, HG_OF_ACTION };
+/* What a reply, forward or failure stands in: the field of EventSourcedReply (or of what a CRDT
+ * answers with, where it has the same number) that holds a ClientAction, or directly a field of
+ * ActionResponse. Effects have a number of their own in each. */
+enum hg_envelope {
+	HG_OF_ENTITY,
+	HG_OF_ACTION,
+	HG_OF_CRDT_REPLY,
+	HG_OF_CRDT_MESSAGE,  /* CrdtStreamedMessage */
+	HG_OF_CRDT_CANCELLED /* CrdtStreamCancelledResponse, which has no ClientAction */
+};
 
 /* Append a whole such field. metadata: fields of a cloudstate.Metadata, or empty. */
 void hg_append_reply(struct hg_buf *buf, enum hg_envelope envelope, const struct hg_any *payload,
@@ -125,6 +140,13 @@ bool hg_metadata_next(struct hg_reader *reader, struct headgate_metadata *ret_en
  * its size. */
 #define HG_REPLY_HEAD_MAX 32
 size_t hg_put_reply_head(uint8_t head[HG_REPLY_HEAD_MAX], int64_t command_id, size_t rest_size);
+
+/* The same for the field `number` of any StreamOut message. */
+size_t hg_put_out_head(uint8_t head[HG_REPLY_HEAD_MAX], uint32_t number, int64_t command_id,
+		       size_t rest_size);
+
+/* Appends a failure as that field of a StreamOut message. */
+void hg_append_failure_field(struct hg_buf *buf, uint32_t number, const struct hg_failure *failure);
 
 /* Appends an EventSourcedStreamOut that holds a failure: the stream is broken. */
 void hg_append_stream_failure(struct hg_buf *buf, const struct hg_failure *failure);

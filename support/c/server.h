@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 
 #include "support/c/action_type.h"
+#include "support/c/crdt_type.h"
 #include "support/c/error.h"
 #include "support/c/timers.h"
 #include "support/c/type.h"
@@ -16,6 +17,8 @@ struct hg_server_params {
 	size_t type_count;
 	const struct hg_action_type *const *action_types; /* likewise */
 	size_t action_type_count;
+	const struct hg_crdt_type *const *crdt_types; /* likewise */
+	size_t crdt_type_count;
 	struct headgate_bytes entity_spec; /* the answer to discover; borrowed likewise */
 	const char *address;		   /* as gRPC writes them; borrowed during the call */
 	unsigned threads;

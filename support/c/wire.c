@@ -59,15 +59,28 @@ static bool read_tag(struct hg_reader *reader, struct hg_field *field)
 	return true;
 }
 
+static bool read_fixed(struct hg_reader *reader, size_t size, uint64_t *ret_bits)
+{
+	uint64_t bits = 0;
+
+	if (size > (size_t)(reader->end - reader->next))
+		return give_up(reader);
+	for (size_t i = size; i > 0; i--)
+		bits = bits << 8 | reader->next[i - 1];
+	reader->next += size;
+	*ret_bits = bits;
+	return true;
+}
+
 static bool read_value(struct hg_reader *reader, struct hg_field *field)
 {
 	switch (field->type) {
 	case HG_WIRE_VARINT:
 		return read_varint(reader, &field->value);
 	case HG_WIRE_FIXED64:
-		return skip(reader, 8);
+		return read_fixed(reader, 8, &field->value);
 	case HG_WIRE_FIXED32:
-		return skip(reader, 4);
+		return read_fixed(reader, 4, &field->value);
 	case HG_WIRE_BYTES:
 		if (!read_varint(reader, &field->value))
 			return false;

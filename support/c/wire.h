@@ -18,7 +18,7 @@ enum hg_wire_type {
 struct hg_field {
 	uint32_t number;
 	enum hg_wire_type type;	     /* never HG_WIRE_GROUP_END */
-	uint64_t value;		     /* of HG_WIRE_VARINT */
+	uint64_t value;		     /* of HG_WIRE_VARINT and the fixed ones, as bits */
 	struct headgate_bytes bytes; /* of HG_WIRE_BYTES; borrowed from the input */
 };
 

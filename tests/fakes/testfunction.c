@@ -1,6 +1,7 @@
 /* A user function for tests of a gateway: headgate.test.Entity does what its commands say, also
  * what no function should do; headgate.test.Transcoding answers with its requests;
- * headgate.test.Actions is in test_actions.c. See the .proto files. */
+ * headgate.test.Actions is in test_actions.c, the CRDTs are in test_crdts.c. See the .proto files.
+ */
 
 #include <headgate/function.h>
 #include <poll.h>
@@ -12,6 +13,7 @@
 #include "support/c/entity.h"
 #include "support/c/wire.h"
 #include "tests/fakes/test_actions.h"
+#include "tests/fakes/test_crdts.h"
 
 #define INIT(NAME) HEADGATE__TEST__##NAME##__INIT
 #define MISBEHAVIOUR(NAME) HEADGATE__TEST__MISBEHAVIOUR__##NAME
@@ -423,12 +425,17 @@ int main(void)
 	static const struct headgate_entity *const entities[] = {&entity, &second, &short_lived,
 								 &transcoding};
 	static const struct headgate_action *const actions[] = {&test_actions};
+	static const struct headgate_crdt_entity *const crdts[] = {&test_counters, &test_tags,
+								   &test_presence};
 
 	return headgate_function_main(&(struct headgate_function_params){
 		.entities = entities,
 		.entity_count = sizeof entities / sizeof entities[0],
 		.actions = actions,
 		.action_count = sizeof actions / sizeof actions[0],
+		.crdts = crdts,
+		/* only when asked for: a gateway without CRDTs refuses the whole function */
+		.crdt_count = getenv("TESTFUNCTION_CRDTS") ? sizeof crdts / sizeof crdts[0] : 0,
 		.descriptor_set = {descriptor_set, sizeof descriptor_set},
 		.service_name = "testfunction",
 		.service_version = "1",

@@ -6,8 +6,8 @@
  * A function declares entities (struct headgate_entity): what a command does, what an event does to
  * the state. The library serves the protocol, keeps one state per active entity, applies events
  * and writes snapshots. It may also declare actions (struct headgate_action): methods of any shape,
- * streams included, without a state that is kept. See headgate-function(3) and
- * samples/shopping-cart.
+ * streams included, without a state that is kept, and entities of replicated data
+ * (headgate/crdt.h). See headgate-function(3) and samples/shopping-cart.
  *
  * Handlers are called one at a time for one entity, or one call of an action. With params.threads
  * above 1, different ones are handled at the same time: what they share must then be locked by the
@@ -136,7 +136,8 @@ HEADGATE_API bool headgate_metadata_at(const struct headgate_context *context, s
 HEADGATE_API bool headgate_metadata_find(const struct headgate_context *context, const char *key,
 					 struct headgate_bytes *ret_value);
 
-/* No replies after those given so far: the call ends when they are sent. */
+/* No replies after those given so far: the call ends when they are sent. Also in on_change of a
+ * CRDT entity. */
 HEADGATE_API int headgate_end(struct headgate_context *context);
 
 /* Says that this handler has nothing more to reply now: on_ready is called after wait_ms, or, if
@@ -246,6 +247,8 @@ struct headgate_action {
 
 /* ---- Serving ------------------------------------------------------------------------------- */
 
+struct headgate_crdt_entity;
+
 enum headgate_log_level { HEADGATE_LOG_DEBUG, HEADGATE_LOG_INFO, HEADGATE_LOG_ERROR };
 
 /* One line of text; called on any of the function's threads. */
@@ -256,6 +259,8 @@ struct headgate_function_params {
 	size_t entity_count;
 	const struct headgate_action *const *actions; /* likewise */
 	size_t action_count;
+	const struct headgate_crdt_entity *const *crdts; /* likewise; see headgate/crdt.h */
+	size_t crdt_count;
 
 	/* The serialized FileDescriptorSet, imports included (protoc --include_imports
 	 * --descriptor_set_out=FILE): the bytes, copied, or else the file to read. */

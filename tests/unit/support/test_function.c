@@ -317,7 +317,7 @@ static void test_unary_errors(void **state)
 		{"discover by garbage", PATH_DISCOVER, "\xff", 1, GRPC_STATUS_INVALID_ARGUMENT},
 		{"unknown method", "/cloudstate.EntityDiscovery/undiscover", "", 0,
 		 GRPC_STATUS_UNIMPLEMENTED},
-		{"unknown service", "/cloudstate.crdt.Crdt/handle", "", 0,
+		{"unknown service", "/cloudstate.other.Other/handle", "", 0,
 		 GRPC_STATUS_UNIMPLEMENTED},
 	};
 	struct world world;
