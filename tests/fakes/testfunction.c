@@ -1,7 +1,8 @@
 /* A user function for tests of a gateway: headgate.test.Entity does what its commands say, also
  * what no function should do; headgate.test.Transcoding answers with its requests;
- * headgate.test.Actions is in test_actions.c, the CRDTs are in test_crdts.c. See the .proto files.
- */
+ * headgate.test.Actions is in test_actions.c, the CRDTs are in test_crdts.c. With
+ * TESTFUNCTION_LIBRARY set it is the library of test_library.c and nothing else. See the .proto
+ * files. */
 
 #include <headgate/function.h>
 #include <poll.h>
@@ -14,6 +15,7 @@
 #include "support/c/wire.h"
 #include "tests/fakes/test_actions.h"
 #include "tests/fakes/test_crdts.h"
+#include "tests/fakes/test_library.h"
 
 #define INIT(NAME) HEADGATE__TEST__##NAME##__INIT
 #define MISBEHAVIOUR(NAME) HEADGATE__TEST__MISBEHAVIOUR__##NAME
@@ -427,11 +429,13 @@ int main(void)
 	static const struct headgate_action *const actions[] = {&test_actions};
 	static const struct headgate_crdt_entity *const crdts[] = {&test_counters, &test_tags,
 								   &test_presence};
+	static const struct headgate_action *const library[] = {&test_library};
+	bool is_library = getenv("TESTFUNCTION_LIBRARY") != NULL;
 
 	return headgate_function_main(&(struct headgate_function_params){
 		.entities = entities,
-		.entity_count = sizeof entities / sizeof entities[0],
-		.actions = actions,
+		.entity_count = is_library ? 0 : sizeof entities / sizeof entities[0],
+		.actions = is_library ? library : actions,
 		.action_count = sizeof actions / sizeof actions[0],
 		.crdts = crdts,
 		/* only when asked for: a gateway without CRDTs refuses the whole function */
