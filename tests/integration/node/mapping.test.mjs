@@ -74,12 +74,12 @@ function isOutput(want, lines) {
   return lines.some((_, i) => isOutput(want.slice(1), lines.slice(i))) || isOutput(want.slice(1), []);
 }
 
-// What a shell prints, on both of its outputs.
+// What a shell prints, on both of its outputs, in the order of printing.
 function shell(command, cwd, env) {
   return new Promise((resolve, reject) => {
-    const child = spawn('bash', ['-c', `${command}`], { cwd, env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'], timeout: 20000 });
+    const child = spawn('bash', ['-c', `exec 2>&1\n${command}`], { cwd, env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'inherit'], timeout: 20000 });
     let text = '';
-    for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (part) => { text += part; });
+    child.stdout.setEncoding('utf8').on('data', (part) => { text += part; });
     child.on('error', reject);
     child.on('close', () => resolve(text));
   });
