@@ -93,13 +93,18 @@ static void fail_call(struct hg_action *action, const struct headgate_context *c
 		.code = context->code,
 		.description = hg_text(context->text),
 	};
-	struct headgate_bytes part;
+	struct headgate_bytes parts[3];
 
-	hg_worker_drop_answer(worker);
+	hg_buf_reset(&worker->failure, SIZE_MAX);
 	hg_append_failure(&worker->failure, HG_OF_ACTION, &failure);
-	part = bytes_of(&worker->failure);
+	parts[0] = bytes_of(&worker->failure);
+	parts[1] = bytes_of(&action->effects);
+	parts[2] = bytes_of(&worker->effects);
 	action->is_over = true;
-	enqueue(action, &part, 1);
+	bool has_room = !worker->effects.has_failed && !action->effects.has_failed &&
+			parts[0].size + parts[1].size + parts[2].size <= worker->max_message_bytes;
+	enqueue(action, parts, has_room ? 3 : 1);
+	hg_worker_drop_answer(worker);
 }
 
 /* ---- After a handler --------------------------------------------------------------------------
@@ -125,7 +130,8 @@ static int finish_one(struct hg_action *action, struct headgate_context *context
 	struct hg_worker *worker = context->worker;
 	struct headgate_bytes parts[2];
 
-	if (action->reply.size == 0) {
+	hg_buf_reset(&worker->effects, HG_KEEP_BYTES); /* they are in action->effects */
+	if (action->reply.size == 0 && !context->has_no_reply) {
 		struct hg_any empty = hg_any_of_type(context->output_type);
 		context->is_ended = false;
 		hg_buf_reset(&worker->action, HG_KEEP_BYTES);
@@ -146,7 +152,7 @@ static int settle_one(struct hg_action *action, struct headgate_context *context
 	struct hg_worker *worker = context->worker;
 	bool is_waiting = context->is_waiting && action->method->row->on_ready;
 
-	if (worker->action.size > 0) {
+	if (worker->action.size > 0 || context->has_no_reply) {
 		hg_buf_reset(&action->reply, HG_KEEP_BYTES);
 		(void)append(&action->reply, worker->action.data, worker->action.size);
 	}

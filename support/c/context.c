@@ -246,6 +246,38 @@ int headgate_forward(struct headgate_context *context, const char *service_name,
 	return action_is_set(context);
 }
 
+int headgate_reply_failure(struct headgate_context *context, enum headgate_code code,
+			   const char *format, ...)
+{
+	struct headgate_context told = {.command_id = context->command_id};
+	struct hg_failure failure = {.command_id = context->command_id};
+	struct hg_buf *action = &context->worker->action;
+	va_list args;
+
+	if (is_done(context))
+		return -1;
+	if (!context->is_streaming)
+		return headgate_fail(context, HEADGATE_INTERNAL,
+				     "headgate_reply_failure is not for this handler");
+	va_start(args, format);
+	(void)vfail(&told, code, format, args); /* always -1 */
+	va_end(args);
+	failure.code = told.code;
+	failure.description = hg_text(told.text);
+	hg_buf_reset(action, HG_KEEP_BYTES);
+	hg_append_failure(action, context->envelope, &failure);
+	return action_is_set(context);
+}
+
+int headgate_no_reply(struct headgate_context *context)
+{
+	if (is_done(context))
+		return -1;
+	context->has_no_reply = true;
+	hg_buf_reset(&context->worker->action, HG_KEEP_BYTES);
+	return context->is_streaming ? add_response(context) : 0;
+}
+
 int headgate_effect(struct headgate_context *context, const char *service_name,
 		    const char *command_name, const ProtobufCMessage *message, bool is_synchronous)
 {

@@ -67,6 +67,7 @@ struct headgate_context {
 	const char *name;		   /* of the method */
 	bool is_streaming;		   /* replies are sent one after the other */
 	enum hg_envelope envelope;
+	bool has_no_reply; /* not even the empty message; a later reply is one */
 	/* entities */
 	int64_t command_id;
 	int64_t sequence_before;

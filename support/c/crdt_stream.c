@@ -51,7 +51,6 @@ struct hg_crdt_run {
 	struct hg_crdt_stream *stream;
 	bool is_streamed;
 	bool is_subscribed;
-	bool is_silent;
 	bool is_created;
 	bool is_deleting;
 	enum headgate_consistency consistency;
@@ -338,14 +337,6 @@ int headgate_subscribe(struct headgate_context *context)
 	return 0;
 }
 
-int headgate_no_reply(struct headgate_context *context)
-{
-	if (!is_first_reply(context))
-		return -1;
-	context->crdt->is_silent = true;
-	return 0;
-}
-
 /* ---- Answers ----------------------------------------------------------------------------------
  */
 
@@ -483,7 +474,7 @@ static void complete_reply(struct headgate_context *context)
 {
 	struct hg_any empty = hg_any_of_type(context->output_type);
 
-	if (context->worker->action.size == 0 && !context->crdt->is_silent)
+	if (context->worker->action.size == 0 && !context->has_no_reply)
 		(void)hg_context_reply(context, &empty); /* the context knows */
 	append_state_action(context, HG_CRDT_REPLY_STATE);
 	check_size(context);

@@ -211,7 +211,7 @@ static enum hg_verdict answer_success(struct headgate_context *context, struct h
 {
 	struct hg_worker *worker = context->worker;
 
-	if (worker->action.size == 0) {
+	if (worker->action.size == 0 && !context->has_no_reply) {
 		struct hg_any empty = hg_any_of_type(context->output_type);
 		if (hg_context_reply(context, &empty))
 			return answer_failure(context, out);

@@ -188,9 +188,6 @@ HEADGATE_API bool headgate_is_streamed(const struct headgate_context *context);
  * it is not streamed. */
 HEADGATE_API int headgate_subscribe(struct headgate_context *context);
 
-/* For a streamed command that has nothing to say at first: no empty message is sent for it. */
-HEADGATE_API int headgate_no_reply(struct headgate_context *context);
-
 /* ---- Declaring a CRDT entity ---------------------------------------------------------------- */
 
 /* One method of the service. `state` in all handlers is state_size zeroed bytes of this call, gone

@@ -89,6 +89,17 @@ HEADGATE_API int headgate_reply(struct headgate_context *context, const Protobuf
 HEADGATE_API int headgate_reply_any(struct headgate_context *context, const char *type_url,
 				    struct headgate_bytes value);
 
+/* Answers with nothing, not even the empty message; replaces a reply. For a streamed command that
+ * has nothing to say at first, and for an action that only has effects: one that streams its
+ * replies sends the effects asked for so far. A caller who expects one reply gets none. */
+HEADGATE_API int headgate_no_reply(struct headgate_context *context);
+
+/* Only in an action that streams its replies: a failure as one of them. The proxy ends the caller's
+ * stream with it; the handler may go on. */
+HEADGATE_API int headgate_reply_failure(struct headgate_context *context, enum headgate_code code,
+					const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
 /* Lets another command answer instead; replaces a reply. */
 HEADGATE_API int headgate_forward(struct headgate_context *context, const char *service_name,
 				  const char *command_name, const ProtobufCMessage *message);
@@ -104,10 +115,11 @@ HEADGATE_API int headgate_effect(struct headgate_context *context, const char *s
 				 const char *command_name, const ProtobufCMessage *message,
 				 bool is_synchronous);
 
-/* Fails the command: its events, effects and reply are dropped, the caller gets code and text (cut
- * at 511 bytes). HEADGATE_UNKNOWN sends the text alone, as the other support libraries do. When
- * events were already applied the entity is restarted from its journal. Always returns -1, so that
- * a handler can say `return headgate_fail(...)`. The first failure of a command wins. */
+/* Fails the command: its events, effects (but for those of an action, which are kept) and reply are
+ * dropped, the caller gets code and text (cut at 511 bytes). HEADGATE_UNKNOWN sends the text alone,
+ * as the other support libraries do. When events were already applied the entity is restarted from
+ * its journal. Always returns -1, so that a handler can say `return headgate_fail(...)`. The first
+ * failure of a command wins. */
 HEADGATE_API int headgate_fail(struct headgate_context *context, enum headgate_code code,
 			       const char *format, ...) __attribute__((format(printf, 3, 4)));
 

@@ -4,6 +4,7 @@ import { World } from '../../integration/node/harness.mjs';
 import { Bench } from './run.mjs';
 
 const FUNCTIONS = {
+  C: (world) => world.userFunction('tests/tck/function-c/tck-function', {}),
   Node: (world) => world.userFunction(process.execPath, {}, [fileURLToPath(new URL('../function-js/index.js', import.meta.url))]),
 };
 

@@ -132,6 +132,18 @@ static int act(struct headgate_context *context, const char *text)
 		return headgate_fail(context, HEADGATE_NOT_FOUND, "not here");
 	if (strcmp(text, "reply, fail") == 0)
 		return reply(context, "lost") ? -1 : headgate_fail(context, HEADGATE_ABORTED, "x");
+	if (strcmp(text, "effect, fail") == 0)
+		return headgate_effect(context, SERVICE, "Unary", &step.base, true) ||
+		       headgate_fail(context, HEADGATE_ABORTED, "x");
+	if (strcmp(text, "no reply") == 0)
+		return reply(context, "replaced") || headgate_no_reply(context);
+	if (strcmp(text, "effect alone") == 0)
+		return headgate_effect(context, SERVICE, "Unary", &step.base, true) ||
+		       headgate_no_reply(context);
+	if (strcmp(text, "failures") == 0)
+		return headgate_reply_failure(context, HEADGATE_UNKNOWN, "%d", 1) ||
+		       reply(context, "between") ||
+		       headgate_reply_failure(context, HEADGATE_ABORTED, "%d", 2);
 	if (strcmp(text, "nonzero") == 0)
 		return 1;
 	if (strcmp(text, "large") == 0)
@@ -387,6 +399,8 @@ static void test_one_request_one_reply(void **state)
 		{"nonzero", NULL, HEADGATE_UNKNOWN, "Error handling command 'Unary'"},
 		{"large", NULL, HEADGATE_RESOURCE_EXHAUSTED, "Reply is too large"},
 		{"emit", NULL, HEADGATE_INTERNAL, "An action has no events"},
+		{"failures", NULL, HEADGATE_INTERNAL,
+		 "headgate_reply_failure is not for this handler"},
 	};
 
 	(void)state;
@@ -404,6 +418,73 @@ static void test_one_request_one_reply(void **state)
 		assert_no_more(&bench, true);
 		bench_close(&bench);
 	}
+}
+
+static void assert_effects_alone(struct bench *bench, size_t count)
+{
+	const Response *response = take(bench);
+
+	assert_non_null(response);
+	assert_int_equal(response->response_case, IS(_NOT_SET));
+	assert_int_equal(response->n_side_effects, count);
+}
+
+static void test_no_reply(void **state)
+{
+	struct bench bench;
+
+	(void)state;
+	assert_int_equal(bench_open(&bench, &plain, false, false), 0);
+	give(&bench, "Unary", "no reply");
+	assert_effects_alone(&bench, 0);
+	assert_no_more(&bench, true);
+	bench_close(&bench);
+
+	assert_int_equal(bench_open(&bench, &plain, false, true), 0);
+	give(&bench, "Expand", "effect alone");
+	assert_effects_alone(&bench, 1);
+	assert_no_more(&bench, true);
+	bench_close(&bench);
+}
+
+static void test_effects_of_a_failure_are_kept(void **state)
+{
+	static const struct {
+		const char *method;
+		bool is_streaming;
+	} rows[] = {{"Unary", false}, {"Expand", true}};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		struct bench bench;
+
+		assert_int_equal(bench_open(&bench, &plain, false, rows[i].is_streaming), 0);
+		give(&bench, rows[i].method, "effect, fail");
+		const Response *response = take(&bench);
+		assert_non_null(response);
+		assert_int_equal(response->response_case, IS(FAILURE));
+		assert_int_equal(response->n_side_effects, 1);
+		assert_no_more(&bench, true);
+		bench_close(&bench);
+	}
+}
+
+static void test_failures_among_replies(void **state)
+{
+	struct bench bench;
+	const Response *response;
+
+	(void)state;
+	assert_int_equal(bench_open(&bench, &plain, false, true), 0);
+	give(&bench, "Expand", "failures");
+	response = take(&bench);
+	assert_string_equal(response->failure->description, "1");
+	assert_null(response->failure->status);
+	assert_reply(&bench, "between");
+	response = take(&bench);
+	assert_int_equal(response->failure->status->code, HEADGATE_ABORTED);
+	assert_no_more(&bench, true);
+	bench_close(&bench);
 }
 
 static void test_metadata_effects_and_forwards(void **state)
@@ -776,6 +857,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_one_request_one_reply),
 		cmocka_unit_test(test_metadata_effects_and_forwards),
+		cmocka_unit_test(test_no_reply),
+		cmocka_unit_test(test_effects_of_a_failure_are_kept),
+		cmocka_unit_test(test_failures_among_replies),
 		cmocka_unit_test(test_many_requests_one_reply),
 		cmocka_unit_test(test_one_request_many_replies),
 		cmocka_unit_test(test_many_both_ways),
