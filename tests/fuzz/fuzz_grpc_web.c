@@ -22,6 +22,7 @@ static enum status take(struct grpc_web_reader *reader, enum grpc_web_form form,
 		case GRPC_FRAME_BAD:
 			return err.status;
 		case GRPC_FRAME_MORE:
+		case GRPC_FRAME_WORK: /* this reader does not unpack */
 			return ST_OK;
 		case GRPC_FRAME_DONE:
 			BUG_ON(message.len > MESSAGE_BYTES_MAX);
