@@ -19,6 +19,9 @@ static enum status take(struct grpc_web_reader *reader, enum grpc_web_form form,
 		struct error err;
 
 		switch (grpc_web_reader_next(reader, &message, &err)) {
+		case GRPC_FRAME_WORK: /* of readers that unpack, which this one does not */
+			BUG_ON(true);
+			return ST_INTERNAL;
 		case GRPC_FRAME_BAD:
 			return err.status;
 		case GRPC_FRAME_MORE:
