@@ -276,6 +276,14 @@ uint16_t front_port(const struct front *front, enum front_listener which)
 
 /* -- the API in force -------------------------------------------------------------------------- */
 
+enum status front_check_api(const struct front *front, struct api *api, struct buf *reasons,
+			    struct error *err)
+{
+	const struct routes_params params = {front->params.config, &front->rules};
+
+	return routes_check(api, &params, reasons, err);
+}
+
 void front_set_api(struct front *front, struct api *api)
 {
 	const struct routes_params params = {front->params.config, &front->rules};

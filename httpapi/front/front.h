@@ -51,6 +51,11 @@ MUST_CHECK enum status front_open(struct loop *loop, const struct front_params *
 enum front_listener { FRONT_INGRESS, FRONT_ADMIN, FRONT_METRICS };
 uint16_t front_port(const struct front *front, enum front_listener which);
 
+/* Whether routes can be made of this API: every error is appended to reasons, one per line, and err
+ * holds the first. */
+MUST_CHECK enum status front_check_api(const struct front *front, struct api *api,
+				       struct buf *reasons, struct error *err);
+
 /* What to serve from now on: builds the routes of this API when it is not the one in force (which
  * running calls keep). NULL: nothing is known yet, calls get UNAVAILABLE. When the rules are wrong
  * the errors are logged, the API before stays in force and front_is_ready says why. */

@@ -95,6 +95,27 @@ enum status routes_new(struct api *api, const struct routes_params *params,
 	return status;
 }
 
+enum status routes_check(struct api *api, const struct routes_params *params, struct buf *reasons,
+			 struct error *err)
+{
+	struct routes *routes = NULL;
+	struct route_report report;
+	enum status status;
+
+	route_report_init(&report);
+	status = routes_make(api, params, false, &report, &routes, err);
+	for (const struct route_issue *issue = report.first; issue; issue = issue->next)
+		if (issue->kind == ROUTE_ERROR)
+			/* a full buffer only shortens what the author reads */
+			(void)buf_printf(reasons, "%s%s", buf_len(reasons) ? "\n" : "",
+					 issue->text);
+	if (status != ST_OK && !report.error_count)
+		(void)buf_printf(reasons, "%s%s", buf_len(reasons) ? "\n" : "", err->message);
+	route_report_fini(&report);
+	routes_unref(routes);
+	return status;
+}
+
 enum status routes_examine(struct api *api, const struct routes_params *params,
 			   struct route_report *report, struct routes **ret_routes,
 			   struct error *err)

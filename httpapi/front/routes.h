@@ -32,6 +32,9 @@ struct routes_params {
 /* Builds the routes; errors, warnings and overlaps are logged. */
 MUST_CHECK enum status routes_new(struct api *api, const struct routes_params *params,
 				  struct routes **ret_routes, struct error *err);
+/* Only looks: every error is appended to reasons, one per line, and err holds the first. */
+MUST_CHECK enum status routes_check(struct api *api, const struct routes_params *params,
+				    struct buf *reasons, struct error *err);
 /* The same for a tool: what is found goes into report and not into the log, overlaps too. */
 MUST_CHECK enum status routes_examine(struct api *api, const struct routes_params *params,
 				      struct route_report *report, struct routes **ret_routes,

@@ -626,6 +626,36 @@ void actions_accept(struct actions *actions, struct exchange *exchange)
 	exchange_read(exchange);
 }
 
+static bool is_outdated_stream(const struct action_call *call)
+{
+	const struct method *method = method_of(call);
+
+	return (method->client_streaming || method->server_streaming) &&
+	       call->exchange->method->service->api != userfn_api(call->actions->userfn);
+}
+
+/* The end of one may be the end of others, of those that it was forwarded to. */
+static struct action_call *find_outdated_stream(const struct actions *actions)
+{
+	list_for_each (node, &actions->calls) {
+		struct action_call *call = list_entry(node, struct action_call, node);
+
+		if (is_outdated_stream(call))
+			return call;
+	}
+	return NULL;
+}
+
+void actions_renew(struct actions *actions)
+{
+	struct action_call *call;
+
+	while ((call = find_outdated_stream(actions)))
+		call_fail(call, ST_UNAVAILABLE,
+			  SPAN_LIT("the user function was replaced by one with another "
+				   "description"));
+}
+
 struct action_limits action_limits_default(void)
 {
 	return (struct action_limits){

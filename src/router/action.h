@@ -30,6 +30,9 @@ struct actions *actions_new(struct loop *loop, struct userfn *userfn,
 /* Takes over a call of an action; never calls the front back from inside. */
 void actions_accept(struct actions *actions, struct exchange *exchange);
 
+/* Ends the streams of methods that are not of the function's newest API. */
+void actions_renew(struct actions *actions);
+
 /* Calls in progress. */
 size_t actions_active(const struct actions *actions);
 

@@ -44,6 +44,9 @@
 #define ROUTER_KEY_BYTES_MAX ((size_t)8 * 1024)
 #define ROUTER_DETAILS_BYTES_MAX ((size_t)4 * 1024)
 
+/* The API we know is not that of the function that is there now. */
+#define TEXT_REFUSED "the user function's new description is refused, see /status"
+
 enum router_call_state {
 	ROUTER_CALL_REFUSED, /* waits for the end of the turn */
 	ROUTER_CALL_WANTS_MESSAGE,
@@ -61,6 +64,8 @@ struct router_call {
 	struct followup_origin origin; /* the trace is the exchange's, without it in message */
 	struct router_method *method;
 	struct loop_task refuse;
+	enum status refuse_code; /* REFUSED: why */
+	const char *refuse_text;
 	struct buf message;	   /* the request; FOLLOWING: what reply points into */
 	struct entity_reply reply; /* FOLLOWING: to be given when the effects are done */
 	uint64_t start_ns;
@@ -367,24 +372,39 @@ static const struct exchange_handler_ops handler_ops = {
 
 static void on_refuse(void *data)
 {
-	call_fail(data, ST_UNIMPLEMENTED, "entities have no streamed methods");
+	struct router_call *call = data;
+
+	call_fail(call, call->refuse_code, call->refuse_text);
+}
+
+/* Within accept the front must not be called back. */
+static void refuse_later(struct router_call *call, enum status code, const char *text)
+{
+	call->state = ROUTER_CALL_REFUSED;
+	call->refuse_code = code;
+	call->refuse_text = text;
+	loop_task_schedule(call->router->loop, &call->refuse);
 }
 
 void router_accept(struct router *router, struct exchange *exchange)
 {
 	const struct method *method = exchange->method->schema;
+	bool is_refused = userfn_is_refused(router->userfn);
 	struct router_call *call;
 
-	if (exchange->method->service->kind == ENTITY_ACTION) {
+	if (exchange->method->service->kind == ENTITY_ACTION && !is_refused) {
 		actions_accept(router->actions, exchange);
 		return;
 	}
 	call = call_new(router, exchange);
 	exchange->handler = &handler_ops;
 	exchange->handler_data = call;
+	if (is_refused) {
+		refuse_later(call, ST_UNAVAILABLE, TEXT_REFUSED);
+		return;
+	}
 	if (method->client_streaming || method->server_streaming) {
-		call->state = ROUTER_CALL_REFUSED;
-		loop_task_schedule(router->loop, &call->refuse);
+		refuse_later(call, ST_UNIMPLEMENTED, "entities have no streamed methods");
 		return;
 	}
 	call->state = ROUTER_CALL_WANTS_MESSAGE;
@@ -415,6 +435,11 @@ struct router *router_new(struct loop *loop, struct userfn *userfn, struct entit
 	list_init(&router->spare);
 	buf_init(&router->key, ROUTER_KEY_BYTES_MAX);
 	return router;
+}
+
+void router_renew(struct router *router)
+{
+	actions_renew(router->actions);
 }
 
 size_t router_active(const struct router *router)

@@ -27,6 +27,10 @@ struct router *router_new(struct loop *loop, struct userfn *userfn, struct entit
 /* Takes over the call; never calls the front back from inside. */
 void router_accept(struct router *router, struct exchange *exchange);
 
+/* The function came back with another description: streams of the one before end with UNAVAILABLE,
+ * unary calls go on. Harmless when it did not. */
+void router_renew(struct router *router);
+
 /* Calls in progress. */
 size_t router_active(const struct router *router);
 

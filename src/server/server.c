@@ -84,6 +84,7 @@ static void server_on_change(void *data)
 		return;
 	}
 	front_set_api(server->front, userfn_api(server->userfn));
+	router_renew(server->router);
 	entity_table_renew(server->entities);
 	front_note_ready(server->front);
 	is_ready = server_is_ready(server, &reason);
@@ -97,6 +98,15 @@ static void server_note_change(void *data)
 	struct server *server = data;
 
 	loop_task_schedule(server->loop, &server->change_task);
+}
+
+/* Rules that cannot be served are the function's mistake like all others. */
+static enum status server_check_api(void *data, struct api *api, struct buf *reasons,
+				    struct error *err)
+{
+	const struct server *server = data;
+
+	return front_check_api(server->front, api, reasons, err);
 }
 
 static bool server_front_ready(void *data, const char **reason)
@@ -183,6 +193,7 @@ static enum status server_open_userfn(struct server *server, struct error *err)
 		.max_message_bytes = config->function_max_message_bytes,
 		.keepalive_idle_ms = config->function_keepalive_idle_ms,
 		.max_action_calls = config->action_max_calls,
+		.check = server_check_api,
 		.metrics = server->metrics,
 	};
 

@@ -1,5 +1,6 @@
 /* GET /status on the admin port: what runs here, in one JSON object for people and scripts. */
 #include <jansson.h>
+#include <time.h>
 
 #include "journal/journal.h"
 #include "proto/schema.h"
@@ -44,13 +45,53 @@ static json_t *status_services(const struct api *api)
 	return services;
 }
 
+/* RFC 3339, in UTC. */
+static json_t *status_time(uint64_t wall_ms)
+{
+	time_t seconds = (time_t)(wall_ms / 1000);
+	char text[32];
+	struct tm utc;
+
+	if (!gmtime_r(&seconds, &utc) || !strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &utc))
+		return json_null();
+	return json_sprintf("%s.%03uZ", text, (unsigned)(wall_ms % 1000));
+}
+
+static json_t *status_lines(struct span text)
+{
+	json_t *lines = json_array();
+
+	while (text.len) {
+		size_t len = span_find(text, '\n');
+
+		json_array_append_new(lines, status_text(span_head(text, len)));
+		text = span_skip(text, len + 1);
+	}
+	return lines;
+}
+
+static json_t *status_refusal(const struct userfn_refusal *refusal)
+{
+	json_t *page = json_object();
+
+	json_object_set_new(page, "reasons", status_lines(refusal->reasons));
+	json_object_set_new(page, "first", status_time(refusal->first_ms));
+	json_object_set_new(page, "last", status_time(refusal->last_ms));
+	json_object_set_new(page, "times", json_integer((json_int_t)refusal->times));
+	json_object_set_new(page, "retry_in_ms", json_integer((json_int_t)refusal->retry_in_ms));
+	return page;
+}
+
 static json_t *status_function(const struct server *server)
 {
 	const struct api *api = userfn_api(server->userfn);
 	const char *reason = NULL;
 	bool is_ready = userfn_is_ready(server->userfn, &reason);
 	json_t *function = status_component(is_ready, reason);
+	struct userfn_refusal refusal;
 
+	if (userfn_refusal(server->userfn, &refusal))
+		json_object_set_new(function, "refused", status_refusal(&refusal));
 	if (!api)
 		return function;
 	json_object_set_new(function, "name", status_text(api->function_name));

@@ -479,9 +479,9 @@ enum status api_new(struct span entity_spec, struct buf *reasons, struct api **r
 	arena_init(&b.box->arena, API_ARENA_BYTES_MAX);
 	map_init(&b.box->api.by_path_);
 	status = build(&b, entity_spec);
-	if (status == ST_OK) {
+	if (status == ST_OK || (b.has_reason && b.box->api.service_count)) {
 		*ret_api = &b.box->api;
-		return ST_OK;
+		return status;
 	}
 	if (!b.has_reason)
 		(void)buf_append_str(reasons, b.err->message);

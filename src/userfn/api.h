@@ -70,7 +70,8 @@ struct api {
 
 /* Builds from the bytes of a cloudstate.EntitySpec (scanned and bounded before anything is
  * unpacked). Every failure of cloudstate-protocol 1.3 D-20..D-30 is found; all of them are put into
- * reasons, one per line, in the reference's words (err holds the first). */
+ * reasons, one per line, in the reference's words (err holds the first). Findings that leave a
+ * schema with services set *ret_api, too: to be looked at for more of them, never to be served. */
 struct buf;
 MUST_CHECK enum status api_new(struct span entity_spec, struct buf *reasons, struct api **ret_api,
 			       struct error *err);

@@ -82,6 +82,10 @@ struct userfn {
 	uint64_t backoff_ms;
 	struct report reports[REPORTS_MAX];
 	uint64_t reports_dropped;
+	struct buf refused; /* why; kept until a description is accepted or the connection lost */
+	uint64_t first_refused_ms;
+	uint64_t last_refused_ms;
+	unsigned times_refused;
 	struct metrics_series *connected;
 	struct metrics_series *reconnects;
 	char address[ADDRESS_HOST_MAX + 16];
@@ -219,37 +223,68 @@ static void log_discovered(const struct api *api)
 	    LOG_SPAN("library", api->library), LOG_UINT("services", api->service_count));
 }
 
+/* Everything that is wrong with a description, ours and others' findings alike. */
+static enum status examine(struct userfn *u, struct span spec, struct api **ret_api,
+			   struct error *err)
+{
+	struct api *api = NULL;
+	struct error more;
+	enum status status;
+
+	buf_reset(&u->refused);
+	status = api_new(spec, &u->refused, &api, err);
+	if (api && u->params.check && u->params.check(u->data, api, &u->refused, &more) != ST_OK &&
+	    status == ST_OK) {
+		*err = more;
+		status = more.status;
+	}
+	if (status == ST_OK)
+		*ret_api = api;
+	else
+		api_unref(api);
+	return status;
+}
+
+static void accepted(struct userfn *u, struct api *api)
+{
+	api_unref(u->api);
+	u->api = api;
+	u->epoch++;
+	log_discovered(api);
+	if (api->has_actions && !u->action_channel)
+		open_action_channel(u);
+}
+
+static void refused(struct userfn *u, const struct error *err)
+{
+	u->last_refused_ms = clock_wall_ms();
+	if (u->times_refused++ == 0)
+		u->first_refused_ms = u->last_refused_ms;
+	(void)snprintf(u->reason, sizeof(u->reason),
+		       "the user function's description is refused: %s", err->message);
+	LOG(ERROR, FUNCTION_REFUSED, LOG_SPAN("reasons", buf_span(&u->refused)));
+	userfn_report(u, buf_span(&u->refused));
+	timer_start_in(&u->retry, u->params.refused_retry_ms);
+	userfn_enter(u, USERFN_REFUSED);
+}
+
 static void described(struct userfn *u, struct span spec)
 {
 	uint64_t hash = hash_seeded(spec);
 	struct api *api;
-	struct buf reasons;
 	struct error err;
 
-	if (u->api && u->spec_hash == hash && u->spec_len == spec.len) {
-		userfn_enter(u, USERFN_READY);
-		return;
-	}
-	buf_init(&reasons, REASONS_BYTES_MAX);
-	if (api_new(spec, &reasons, &api, &err) == ST_OK) {
-		api_unref(u->api);
-		u->api = api;
-		u->epoch++;
+	if (!u->api || u->spec_hash != hash || u->spec_len != spec.len) {
+		if (examine(u, spec, &api, &err) != ST_OK) {
+			refused(u, &err);
+			return;
+		}
+		accepted(u, api);
 		u->spec_hash = hash;
 		u->spec_len = spec.len;
-		log_discovered(api);
-		if (api->has_actions && !u->action_channel)
-			open_action_channel(u);
-		userfn_enter(u, USERFN_READY);
-	} else {
-		(void)snprintf(u->reason, sizeof(u->reason),
-			       "the user function's description is refused: %s", err.message);
-		LOG(ERROR, FUNCTION_REFUSED, LOG_SPAN("reasons", buf_span(&reasons)));
-		userfn_report(u, buf_span(&reasons));
-		timer_start_in(&u->retry, u->params.refused_retry_ms);
-		userfn_enter(u, USERFN_REFUSED);
 	}
-	buf_fini(&reasons);
+	u->times_refused = 0;
+	userfn_enter(u, USERFN_READY);
 }
 
 static void on_discovered(void *data, const struct grpc_status *status, struct span reply)
@@ -284,6 +319,7 @@ static void lost(struct userfn *u, const struct error *error)
 	grpc_unary_cancel(u->discover);
 	u->discover = NULL;
 	timer_stop(&u->retry);
+	u->times_refused = 0;
 	if (u->state != USERFN_AWAY) {
 		u->epoch++;
 		LOG(WARN, FUNCTION_LOST, LOG_STR("address", u->address),
@@ -377,6 +413,7 @@ struct userfn *userfn_open(struct loop *loop, const struct userfn_params *params
 	u->data = data;
 	u->backoff_ms = params->backoff_min_ms;
 	timer_init(&u->retry, loop, on_retry, u);
+	buf_init(&u->refused, REASONS_BYTES_MAX);
 	if (params->metrics) {
 		u->connected = metrics_series(params->metrics, METRIC_FUNCTION_CONNECTED, NULL, 0);
 		u->reconnects =
@@ -402,6 +439,28 @@ bool userfn_is_ready(const struct userfn *u, const char **reason)
 	if (reason)
 		*reason = u->reason;
 	return false;
+}
+
+bool userfn_is_refused(const struct userfn *u)
+{
+	return u->times_refused > 0;
+}
+
+bool userfn_refusal(const struct userfn *u, struct userfn_refusal *ret_refusal)
+{
+	uint64_t now_ns = loop_now_ns(u->loop);
+
+	if (!userfn_is_refused(u))
+		return false;
+	*ret_refusal = (struct userfn_refusal){
+		.reasons = buf_span(&u->refused),
+		.first_ms = u->first_refused_ms,
+		.last_ms = u->last_refused_ms,
+		.times = u->times_refused,
+	};
+	if (timer_is_set(&u->retry) && u->retry.deadline_ns > now_ns)
+		ret_refusal->retry_in_ms = (u->retry.deadline_ns - now_ns) / NS_PER_MS;
+	return true;
 }
 
 uint64_t userfn_epoch(const struct userfn *u)
@@ -441,5 +500,6 @@ void userfn_close(struct userfn *u)
 	channel_close(u->action_channel);
 	channel_close(u->channel);
 	api_unref(u->api);
+	buf_fini(&u->refused);
 	mem_free(u);
 }

@@ -12,11 +12,17 @@
  * declared. Spec: cloudstate-protocol 1.2-1.4; ruling R16 (readiness). */
 struct address;
 struct api;
+struct buf;
 struct channel;
 struct loop;
 struct metrics;
 struct error;
 struct userfn;
+
+/* What others find in an API before it is accepted, one finding per line, appended to reasons
+ * (which may have some); err holds the first. Anything but ST_OK refuses the description. */
+typedef enum status (*userfn_check_fn)(void *data, struct api *api, struct buf *reasons,
+				       struct error *err);
 
 struct userfn_params {
 	const struct address *address; /* copied */
@@ -29,6 +35,7 @@ struct userfn_params {
 	size_t max_message_bytes;    /* from the function: 12 MiB */
 	uint64_t keepalive_idle_ms;  /* PING after that much silence, with streams; 0: never */
 	size_t max_action_calls;     /* at once; 0: 4000 */
+	userfn_check_fn check;	     /* with the data of on_change; may be NULL */
 	struct metrics *metrics;     /* borrowed; may be NULL */
 };
 
@@ -43,6 +50,20 @@ struct api *userfn_api(const struct userfn *userfn);
 
 /* Connected and discovered; otherwise reason (may be NULL) gets a sentence. */
 bool userfn_is_ready(const struct userfn *userfn, const char **reason);
+
+/* A description that was refused, while the function stands by it. */
+struct userfn_refusal {
+	struct span reasons; /* a line each; borrowed until the next answer */
+	uint64_t first_ms;   /* since 1970: when it was refused first, and the last time */
+	uint64_t last_ms;
+	uint64_t retry_in_ms; /* it is asked for again */
+	unsigned times;
+};
+
+/* False: the function's description was accepted, or it has not given one. While true, no call is
+ * to reach it: what it says it is could not be served. */
+bool userfn_is_refused(const struct userfn *userfn);
+bool userfn_refusal(const struct userfn *userfn, struct userfn_refusal *ret_refusal);
 
 /* Counts losses of a connection and changes of the API. A stream that was asked for at an earlier
  * count speaks to a connection or a description that is being replaced. */

@@ -392,7 +392,7 @@ void action_world_wait_for_reply(struct action_world *f, unsigned count)
 
 /* ---- set-up --------------------------------------------------------------------------------- */
 
-static void write_spec(struct buf *out)
+static void write_spec(int32_t minor, struct buf *out)
 {
 	static const struct fake_field fields[] = {
 		{.name = "id", .number = 1, .type = FIELD_STRING}, {0}};
@@ -412,7 +412,7 @@ static void write_spec(struct buf *out)
 						 {0}};
 	static const struct fake_entity entities[] = {
 		{.type = API_ACTION_TYPE, .service = "test.Deed"}, {0}};
-	struct fake_spec spec = {.files = files, .entities = entities, .minor = 2};
+	struct fake_spec spec = {.files = files, .entities = entities, .minor = minor};
 
 	buf_reset(out);
 	fake_spec_write(&spec, out);
@@ -421,6 +421,22 @@ static void write_spec(struct buf *out)
 static void on_change(void *data)
 {
 	(void)data;
+}
+
+static bool has_new_api(void *data)
+{
+	struct action_world *f = data;
+
+	return userfn_api(f->userfn) != f->api_before;
+}
+
+void action_world_redescribe(struct action_world *f)
+{
+	f->api_before = userfn_api(f->userfn);
+	write_spec(f->api_before->generation == API_0_2 ? 1 : 2, &f->function.spec);
+	fake_function_drain(&f->function);
+	action_world_wait_until(f, has_new_api);
+	action_world_wait_until(f, action_world_is_ready);
 }
 
 void action_world_client_init(struct action_client *c)
@@ -457,7 +473,7 @@ int action_world_set_up(void **state)
 	f->metrics = metrics_new();
 	router_metrics_init(&f->router_metrics, f->metrics);
 	fake_function_init(&f->function, f->loop, 2, 0);
-	write_spec(&f->function.spec);
+	write_spec(2, &f->function.spec);
 	f->function.on_action = callee_on_action;
 	f->function.action_data = f;
 	address.port = f->function.port;
@@ -465,8 +481,7 @@ int action_world_set_up(void **state)
 	buf_init(&f->callee.last, ACTION_WORLD_MESSAGE_MAX);
 	f->userfn = userfn_open(f->loop, &params, on_change, f);
 	action_world_wait_until(f, action_world_is_ready);
-	f->followups =
-		followups_new(f->loop, f->userfn, &f->router_metrics, NULL, accept_inner, f);
+	f->followups = followups_new(f->loop, f->userfn, &f->router_metrics, NULL, accept_inner, f);
 	f->actions = actions_new(f->loop, f->userfn, &f->router_metrics, f->followups, &limits);
 	*state = f;
 	return 0;

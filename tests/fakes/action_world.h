@@ -18,6 +18,7 @@
 #include "src/runtime/timer.h"
 #include "tests/fakes/fake_function.h"
 
+struct api;
 struct grpc_server_call;
 struct userfn;
 
@@ -66,6 +67,7 @@ struct action_world {
 	struct action_callee callee;
 	unsigned calls; /* that reached the function */
 	unsigned want;
+	const struct api *api_before; /* of action_world_redescribe */
 	struct timer turn;
 	unsigned turns; /* to go */
 };
@@ -96,6 +98,9 @@ bool action_world_has_reports(void *data);
 void action_world_settle(struct action_world *f);
 void action_world_wait_for_message(struct action_world *f);
 void action_world_wait_for_reply(struct action_world *f, unsigned count);
+/* The function comes back with another description, its running calls go on; calls that began
+ * before need a reference on their API. Waits until it is known. */
+void action_world_redescribe(struct action_world *f);
 void action_world_client_init(struct action_client *c);
 int action_world_set_up(void **state);
 int action_world_tear_down(void **state);

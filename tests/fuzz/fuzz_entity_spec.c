@@ -34,17 +34,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	size_t len = size < 2 ? 0 : (size_t)data[0] << 8 | data[1];
 	struct span spec = span_head(span_skip(all, 2), len);
 	struct buf reasons;
-	struct api *api;
+	struct api *api = NULL;
 	struct error err;
 
 	buf_init(&reasons, 64 * 1024);
 	if (api_new(spec, &reasons, &api, &err) == ST_OK) {
 		BUG_ON(buf_len(&reasons) != 0);
 		request(api, span_skip(all, 2 + spec.len));
-		api_unref(api);
 	} else {
 		BUG_ON(buf_len(&reasons) == 0 || err.status == ST_OK);
 	}
+	api_unref(api); /* may be there beside findings */
 	buf_fini(&reasons);
 	return 0;
 }

@@ -279,6 +279,41 @@ static void a_function_that_is_lost_is_unavailable(void **state)
 	assert_int_equal(actions_active(f->actions), 0);
 }
 
+/* Streams end, the one unary call goes on. */
+static void another_description_ends_streams(void **state)
+{
+	static const char *const streams[] = {"/test.Deed/Out", "/test.Deed/In", "/test.Deed/Both"};
+	struct action_world *f = *state;
+	struct api *api;
+
+	for (size_t i = 0; i < COUNT_OF(streams); i++) {
+		api = api_ref(userfn_api(f->userfn));
+		action_world_begin(f, streams[i]);
+		actions_renew(f->actions); /* it is the newest still */
+		UNIT_ROW(streams[i], f->client.finishes == 0);
+		action_world_redescribe(f);
+		actions_renew(f->actions);
+		action_world_is_over(f, ST_UNAVAILABLE,
+				     "the user function was replaced by one with another "
+				     "description");
+		action_world_wait_until(f, action_world_is_cancelled);
+		action_world_wait_until(f, action_world_has_ended);
+		buf_fini(&f->client.last);
+		action_world_client_init(&f->client);
+		f->callee.cancels = f->callee.ends = 0;
+		api_unref(api);
+	}
+	api = api_ref(userfn_api(f->userfn));
+	action_world_begin(f, "/test.Deed/Unary");
+	action_world_redescribe(f);
+	actions_renew(f->actions);
+	assert_int_equal(f->client.finishes, 0);
+	action_world_callee_reply(&f->callee, SPAN_LIT("done"), NULL);
+	action_world_callee_finish(&f->callee, ST_OK);
+	action_world_is_over(f, ST_OK, "");
+	api_unref(api);
+}
+
 /* A call that comes right after a loss waits for the connection instead of failing. */
 static void the_connection_for_actions_is_waited_for(void **state)
 {
@@ -407,6 +442,7 @@ int main(void)
 		TEST(what_ends_a_call),
 		TEST(a_client_that_leaves_cancels_the_function),
 		TEST(a_function_that_is_lost_is_unavailable),
+		TEST(another_description_ends_streams),
 		TEST(the_connection_for_actions_is_waited_for),
 		TEST(a_deadline_ends_the_call),
 		TEST(bad_requests),

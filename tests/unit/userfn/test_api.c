@@ -194,8 +194,9 @@ static void every_finding_is_named(void **state)
 		size_t line;
 
 		buf_init(&reasons, 4096);
-		UNIT_ROW(rows[i].name,
-			 build(&spec, &reasons, &api, &err) == ST_INVALID_ARGUMENT && !api);
+		UNIT_ROW(rows[i].name, build(&spec, &reasons, &api, &err) == ST_INVALID_ARGUMENT);
+		UNIT_ROW(rows[i].name, !api || api->service_count > 0);
+		api_unref(api);
 		line = span_find(buf_span(&reasons), '\n');
 		UNIT_ROW_SPAN(rows[i].name, span_head(buf_span(&reasons), line), err.message);
 		if (rows[i].text)

@@ -24,8 +24,20 @@ struct fixture {
 	struct fake_function function;
 	struct userfn *userfn;
 	unsigned changes;
-	unsigned want; /* of what is waited for */
+	unsigned want;	     /* of what is waited for */
+	const char *finding; /* of check; NULL: none */
 };
+
+static enum status check(void *data, struct api *api, struct buf *reasons, struct error *err)
+{
+	struct fixture *f = data;
+
+	assert_true(api->service_count > 0);
+	if (!f->finding)
+		return ST_OK;
+	assert_true(buf_printf(reasons, "%s%s", buf_len(reasons) ? "\n" : "", f->finding));
+	return error_set(err, ST_INVALID_ARGUMENT, "%s", f->finding);
+}
 
 static void on_change(void *data)
 {
@@ -69,6 +81,7 @@ static void open_userfn(struct fixture *f)
 		.refused_retry_ms = 20,
 		.discover_timeout_ms = 2000,
 		.max_message_bytes = 12 * 1024 * 1024,
+		.check = check,
 		.metrics = f->metrics,
 	};
 
@@ -171,6 +184,75 @@ static void refused_description_is_reported_and_asked_for_again(void **state)
 	wait_for(f, is_ready);
 }
 
+static void what_others_find_refuses_too(void **state)
+{
+	static const struct {
+		const char *name;
+		int32_t minor;
+		const char *finding;
+		const char *reasons;
+		const char *first;
+	} rows[] = {
+		{"theirs", 2, "no such path", "no such path", "refused: no such path"},
+		{"ours and theirs", 8, "no such path",
+		 "Incompatible protocol version 0.8, only 0.2 is supported\nno such path",
+		 "refused: Incompatible protocol version 0.8"},
+	};
+	struct fixture *f = *state;
+	struct userfn_refusal refusal;
+	const char *reason = NULL;
+
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		f->finding = rows[i].finding;
+		buf_reset(&f->function.spec);
+		fake_spec_counter(rows[i].minor, 0, &f->function.spec);
+		if (!f->userfn)
+			open_userfn(f);
+		f->want = f->function.reports + 2; /* one may be on its way */
+		wait_for(f, has_reports);
+		UNIT_ROW_SPAN(rows[i].name, span_from_str(f->function.last_report),
+			      rows[i].reasons);
+		UNIT_ROW(rows[i].name, userfn_is_refused(f->userfn));
+		UNIT_ROW(rows[i].name, userfn_refusal(f->userfn, &refusal));
+		UNIT_ROW_SPAN(rows[i].name, refusal.reasons, rows[i].reasons);
+		UNIT_ROW(rows[i].name, refusal.times >= 2 && refusal.retry_in_ms <= 20);
+		UNIT_ROW(rows[i].name, refusal.first_ms > 0 && refusal.first_ms < refusal.last_ms);
+		UNIT_ROW(rows[i].name, !userfn_is_ready(f->userfn, &reason));
+		UNIT_ROW(rows[i].name, strstr(reason, rows[i].first) != NULL);
+		UNIT_ROW(rows[i].name, !userfn_api(f->userfn));
+	}
+	f->finding = NULL;
+	buf_reset(&f->function.spec);
+	fake_spec_counter(2, 0, &f->function.spec);
+	wait_for(f, is_ready);
+	assert_false(userfn_is_refused(f->userfn));
+	assert_false(userfn_refusal(f->userfn, &refusal));
+}
+
+static void a_refusal_leaves_the_api_in_force(void **state)
+{
+	struct fixture *f = *state;
+	struct api *api;
+
+	open_userfn(f);
+	wait_for(f, is_ready);
+	api = userfn_api(f->userfn);
+	f->finding = "no such path";
+	buf_reset(&f->function.spec);
+	fake_spec_counter(2, 99, &f->function.spec);
+	fake_function_drop(&f->function);
+	f->want = 1;
+	wait_for(f, has_reports);
+	assert_true(userfn_is_refused(f->userfn));
+	assert_ptr_equal(userfn_api(f->userfn), api);
+	/* the one before comes back */
+	buf_reset(&f->function.spec);
+	fake_spec_counter(2, 0, &f->function.spec);
+	wait_for(f, is_ready);
+	assert_false(userfn_is_refused(f->userfn));
+	assert_ptr_equal(userfn_api(f->userfn), api);
+}
+
 static void api_stays_while_the_function_is_away(void **state)
 {
 	struct fixture *f = *state;
@@ -252,6 +334,8 @@ int main(void)
 		TEST(discovers_after_connecting),
 		TEST(discovers_again_after_a_failure),
 		TEST(refused_description_is_reported_and_asked_for_again),
+		TEST(what_others_find_refuses_too),
+		TEST(a_refusal_leaves_the_api_in_force),
 		TEST(api_stays_while_the_function_is_away),
 		TEST(changed_description_is_swapped),
 		TEST(reports_are_limited),
