@@ -5,65 +5,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cloudstate/action.pb-c.h"
 #include "headgate/test/action.pb-c.h"
 #include "support/c/timers.h"
+#include "tests/unit/support/action_bench.h"
 #include "tests/unit/unit.h"
-
-#define SERVICE "headgate.test.Actions"
-#define STEP_URL "type.googleapis.com/headgate.test.Step"
-#define MESSAGE_BYTES_MAX ((size_t)64 * 1024)
 
 typedef Headgate__Test__Step Step;
 typedef Headgate__Test__Result Result;
-typedef Cloudstate__Action__ActionCommand Command;
-typedef Cloudstate__Action__ActionResponse Response;
-
-#define IS(NAME) CLOUDSTATE__ACTION__ACTION_RESPONSE__RESPONSE_##NAME
 
 static const uint8_t descriptor_set[] = {
 #include "tests/fakes/gen/descriptor_set.inc"
 };
-
-/* ---- Want of memory: the linker sends the library's allocations here (see Makefile.inc) --------
- */
-
-/* NOLINTBEGIN(readability-identifier-naming) -- the linker's names */
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *memory, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *memory, size_t size);
-/* NOLINTEND(readability-identifier-naming) */
-
-/* Allocations that still succeed; negative = all. */
-static long allocations_left = -1;
-
-static bool may_allocate(void)
-{
-	if (allocations_left < 0)
-		return true;
-	if (allocations_left == 0)
-		return false;
-	allocations_left--;
-	return true;
-}
-
-void *__wrap_malloc(size_t size)
-{
-	return may_allocate() ? __real_malloc(size) : NULL;
-}
-
-void *__wrap_calloc(size_t count, size_t size)
-{
-	return may_allocate() ? __real_calloc(count, size) : NULL;
-}
-
-void *__wrap_realloc(void *memory, size_t size)
-{
-	return may_allocate() ? __real_realloc(memory, size) : NULL;
-}
 
 /* ---- The action -------------------------------------------------------------------------------
  */
@@ -236,147 +188,6 @@ static const struct headgate_action_method plain_methods[] = {
 static const struct headgate_action with_ready = {SERVICE, ready_methods};
 static const struct headgate_action plain = {SERVICE, plain_methods};
 
-/* ---- The bench --------------------------------------------------------------------------------
- */
-
-struct bench {
-	struct hg_action_type *type;
-	const struct hg_action_type *types[1];
-	struct hg_worker worker;
-	struct hg_action action;
-	Response *response; /* the last one taken */
-};
-
-static void on_log(void *data, enum headgate_log_level level, const char *text)
-{
-	(void)data;
-	(void)level;
-	(void)text;
-}
-
-static int bench_open(struct bench *bench, const struct headgate_action *action, bool client,
-		      bool server)
-{
-	static const struct hg_log quiet = {.on_log = on_log};
-	struct headgate_error err;
-
-	*bench = (struct bench){0};
-	if (hg_action_type_new(action,
-			       (struct headgate_bytes){descriptor_set, sizeof descriptor_set},
-			       &bench->type, &err))
-		return -1;
-	bench->types[0] = bench->type;
-	hg_action_init(&bench->action, bench->types, 1);
-	bench->action.client_streaming = client;
-	bench->action.server_streaming = server;
-	return hg_worker_init(&bench->worker, &quiet, MESSAGE_BYTES_MAX);
-}
-
-static void bench_close(struct bench *bench)
-{
-	if (bench->response)
-		cloudstate__action__action_response__free_unpacked(bench->response, NULL);
-	hg_action_fini(&bench->action);
-	hg_worker_fini(&bench->worker);
-	hg_action_type_free(bench->type);
-}
-
-/* Packed by protobuf-c, in memory of its exact size. name NULL: a later message; text NULL: without
- * a payload. */
-static void give(struct bench *bench, const char *name, const char *text)
-{
-	Command command = CLOUDSTATE__ACTION__ACTION_COMMAND__INIT;
-	Google__Protobuf__Any any = GOOGLE__PROTOBUF__ANY__INIT;
-	Cloudstate__Metadata metadata = CLOUDSTATE__METADATA__INIT;
-	Cloudstate__MetadataEntry entries[2] = {CLOUDSTATE__METADATA_ENTRY__INIT,
-						CLOUDSTATE__METADATA_ENTRY__INIT};
-	Cloudstate__MetadataEntry *list[] = {&entries[0], &entries[1]};
-	Step step = HEADGATE__TEST__STEP__INIT;
-	uint8_t value[256];
-	uint8_t raw[] = {0, 255};
-	char strings[][40] = {SERVICE, STEP_URL, "x-k", "one", "x-bin"};
-
-	entries[0].key = strings[2];
-	entries[0].value_case = CLOUDSTATE__METADATA_ENTRY__VALUE_STRING_VALUE;
-	entries[0].string_value = strings[3];
-	entries[1].key = strings[4];
-	entries[1].value_case = CLOUDSTATE__METADATA_ENTRY__VALUE_BYTES_VALUE;
-	entries[1].bytes_value = (ProtobufCBinaryData){sizeof raw, raw};
-	metadata.n_entries = 2;
-	metadata.entries = list;
-	command.metadata = &metadata;
-	if (name) {
-		command.service_name = strings[0];
-		command.name = (char *)(uintptr_t)name;
-	}
-	if (text) {
-		step.text = (char *)(uintptr_t)text;
-		any.type_url = strings[1];
-		any.value = (ProtobufCBinaryData){headgate__test__step__pack(&step, value), value};
-		command.payload = &any;
-	}
-	size_t size = cloudstate__action__action_command__get_packed_size(&command);
-	uint8_t *bytes = __real_malloc(size);
-	(void)cloudstate__action__action_command__pack(&command, bytes); /* size bytes */
-	hg_action_receive(&bench->action, &bench->worker, (struct headgate_bytes){bytes, size});
-	free(bytes);
-}
-
-/* The next response, read by protobuf-c; NULL: there is none. The test's own allocations never
- * fail. */
-static const Response *take(struct bench *bench)
-{
-	struct headgate_bytes bytes;
-	long left = allocations_left;
-
-	if (!hg_action_next(&bench->action, &bytes))
-		return NULL;
-	allocations_left = -1;
-	if (bench->response)
-		cloudstate__action__action_response__free_unpacked(bench->response, NULL);
-	bench->response = cloudstate__action__action_response__unpack(NULL, bytes.size, bytes.data);
-	allocations_left = left;
-	assert_non_null(bench->response);
-	return bench->response;
-}
-
-static void assert_reply(struct bench *bench, const char *text)
-{
-	const Response *response = take(bench);
-
-	assert_non_null(response);
-	assert_int_equal(response->response_case, IS(REPLY));
-	assert_string_equal(response->reply->payload->type_url,
-			    "type.googleapis.com/headgate.test.Result");
-	Result *result = headgate__test__result__unpack(NULL, response->reply->payload->value.len,
-							response->reply->payload->value.data);
-	assert_non_null(result);
-	assert_string_equal(result->text, text);
-	headgate__test__result__free_unpacked(result, NULL);
-}
-
-/* Nothing more, and the call is over or not. */
-static void assert_no_more(struct bench *bench, bool is_over)
-{
-	assert_null(take(bench));
-	assert_int_equal(bench->action.is_over, is_over);
-	assert_false(bench->action.is_aborted);
-}
-
-static void assert_failure(struct bench *bench, enum headgate_code code, const char *text)
-{
-	const Response *response = take(bench);
-
-	assert_non_null(response);
-	assert_int_equal(response->response_case, IS(FAILURE));
-	assert_string_equal(response->failure->description, text);
-	if (code == HEADGATE_UNKNOWN)
-		assert_null(response->failure->status);
-	else
-		assert_int_equal(response->failure->status->code, code);
-	assert_no_more(bench, true);
-}
-
 /* ---- Tests ------------------------------------------------------------------------------------
  */
 
@@ -409,20 +220,20 @@ static void test_one_request_one_reply(void **state)
 
 		assert_int_equal(bench_open(&bench, &plain, false, false), 0);
 		assert_true(hg_action_wants_message(&bench.action));
-		give(&bench, "Unary", rows[i].text);
+		bench_give(&bench, "Unary", rows[i].text);
 		assert_false(hg_action_wants_message(&bench.action));
 		if (rows[i].reply)
-			assert_reply(&bench, rows[i].reply);
+			bench_assert_reply(&bench, rows[i].reply);
 		else
-			assert_failure(&bench, rows[i].code, rows[i].failure);
-		assert_no_more(&bench, true);
+			bench_assert_failure(&bench, rows[i].code, rows[i].failure);
+		bench_assert_no_more(&bench, true);
 		bench_close(&bench);
 	}
 }
 
 static void assert_effects_alone(struct bench *bench, size_t count)
 {
-	const Response *response = take(bench);
+	const Response *response = bench_take(bench);
 
 	assert_non_null(response);
 	assert_int_equal(response->response_case, IS(_NOT_SET));
@@ -435,15 +246,15 @@ static void test_no_reply(void **state)
 
 	(void)state;
 	assert_int_equal(bench_open(&bench, &plain, false, false), 0);
-	give(&bench, "Unary", "no reply");
+	bench_give(&bench, "Unary", "no reply");
 	assert_effects_alone(&bench, 0);
-	assert_no_more(&bench, true);
+	bench_assert_no_more(&bench, true);
 	bench_close(&bench);
 
 	assert_int_equal(bench_open(&bench, &plain, false, true), 0);
-	give(&bench, "Expand", "effect alone");
+	bench_give(&bench, "Expand", "effect alone");
 	assert_effects_alone(&bench, 1);
-	assert_no_more(&bench, true);
+	bench_assert_no_more(&bench, true);
 	bench_close(&bench);
 }
 
@@ -459,12 +270,12 @@ static void test_effects_of_a_failure_are_kept(void **state)
 		struct bench bench;
 
 		assert_int_equal(bench_open(&bench, &plain, false, rows[i].is_streaming), 0);
-		give(&bench, rows[i].method, "effect, fail");
-		const Response *response = take(&bench);
+		bench_give(&bench, rows[i].method, "effect, fail");
+		const Response *response = bench_take(&bench);
 		assert_non_null(response);
 		assert_int_equal(response->response_case, IS(FAILURE));
 		assert_int_equal(response->n_side_effects, 1);
-		assert_no_more(&bench, true);
+		bench_assert_no_more(&bench, true);
 		bench_close(&bench);
 	}
 }
@@ -476,14 +287,14 @@ static void test_failures_among_replies(void **state)
 
 	(void)state;
 	assert_int_equal(bench_open(&bench, &plain, false, true), 0);
-	give(&bench, "Expand", "failures");
-	response = take(&bench);
+	bench_give(&bench, "Expand", "failures");
+	response = bench_take(&bench);
 	assert_string_equal(response->failure->description, "1");
 	assert_null(response->failure->status);
-	assert_reply(&bench, "between");
-	response = take(&bench);
+	bench_assert_reply(&bench, "between");
+	response = bench_take(&bench);
 	assert_int_equal(response->failure->status->code, HEADGATE_ABORTED);
-	assert_no_more(&bench, true);
+	bench_assert_no_more(&bench, true);
 	bench_close(&bench);
 }
 
@@ -494,8 +305,8 @@ static void test_metadata_effects_and_forwards(void **state)
 
 	(void)state;
 	assert_int_equal(bench_open(&bench, &plain, false, false), 0);
-	give(&bench, "Unary", "metadata");
-	assert_reply(&bench, "with metadata");
+	bench_give(&bench, "Unary", "metadata");
+	bench_assert_reply(&bench, "with metadata");
 	response = bench.response;
 	assert_int_equal(response->reply->metadata->n_entries, 2);
 	assert_string_equal(response->reply->metadata->entries[0]->string_value, "b");
@@ -503,19 +314,19 @@ static void test_metadata_effects_and_forwards(void **state)
 	bench_close(&bench);
 
 	assert_int_equal(bench_open(&bench, &plain, false, false), 0);
-	give(&bench, "Unary", "effect");
-	assert_reply(&bench, "");
+	bench_give(&bench, "Unary", "effect");
+	bench_assert_reply(&bench, "");
 	assert_int_equal(bench.response->n_side_effects, 1);
 	assert_string_equal(bench.response->side_effects[0]->command_name, "Unary");
 	assert_true(bench.response->side_effects[0]->synchronous);
 	bench_close(&bench);
 
 	assert_int_equal(bench_open(&bench, &plain, false, true), 0);
-	give(&bench, "Expand", "forward");
-	response = take(&bench);
+	bench_give(&bench, "Expand", "forward");
+	response = bench_take(&bench);
 	assert_int_equal(response->response_case, IS(FORWARD));
 	assert_string_equal(response->forward->service_name, SERVICE);
-	assert_no_more(&bench, true);
+	bench_assert_no_more(&bench, true);
 	bench_close(&bench);
 }
 
@@ -525,35 +336,35 @@ static void test_many_requests_one_reply(void **state)
 
 	(void)state;
 	assert_int_equal(bench_open(&bench, &plain, true, false), 0);
-	give(&bench, "Collect", NULL);
-	assert_no_more(&bench, false);
-	give(&bench, NULL, "one");
-	give(&bench, NULL, "effect");
-	give(&bench, NULL, "effect");
-	assert_no_more(&bench, false);
+	bench_give(&bench, "Collect", NULL);
+	bench_assert_no_more(&bench, false);
+	bench_give(&bench, NULL, "one");
+	bench_give(&bench, NULL, "effect");
+	bench_give(&bench, NULL, "effect");
+	bench_assert_no_more(&bench, false);
 	hg_action_half_close(&bench.action, &bench.worker);
-	assert_reply(&bench, "the end");
+	bench_assert_reply(&bench, "the end");
 	assert_int_equal(bench.response->n_side_effects, 2); /* of all messages */
-	assert_no_more(&bench, true);
+	bench_assert_no_more(&bench, true);
 	bench_close(&bench);
 
 	/* the answer may come before the end */
 	assert_int_equal(bench_open(&bench, &plain, true, false), 0);
-	give(&bench, "Collect", NULL);
-	give(&bench, NULL, "end");
-	assert_reply(&bench, "last");
-	assert_no_more(&bench, true);
+	bench_give(&bench, "Collect", NULL);
+	bench_give(&bench, NULL, "end");
+	bench_assert_reply(&bench, "last");
+	bench_assert_no_more(&bench, true);
 	assert_false(hg_action_wants_message(&bench.action));
-	give(&bench, NULL, "fail"); /* was on its way; nobody is called */
-	assert_no_more(&bench, true);
+	bench_give(&bench, NULL, "fail"); /* was on its way; nobody is called */
+	bench_assert_no_more(&bench, true);
 	bench_close(&bench);
 
 	/* and fail */
 	assert_int_equal(bench_open(&bench, &plain, true, false), 0);
-	give(&bench, "Collect", NULL);
-	give(&bench, NULL, "one");
-	give(&bench, NULL, "fail");
-	assert_failure(&bench, HEADGATE_NOT_FOUND, "not here");
+	bench_give(&bench, "Collect", NULL);
+	bench_give(&bench, NULL, "one");
+	bench_give(&bench, NULL, "fail");
+	bench_assert_failure(&bench, HEADGATE_NOT_FOUND, "not here");
 	bench_close(&bench);
 }
 
@@ -564,41 +375,41 @@ static void test_one_request_many_replies(void **state)
 	(void)state;
 	assert_int_equal(bench_open(&bench, &with_ready, false, true), 0);
 	assert_false(bench.action.wants_ready);
-	give(&bench, "Expand", "three");
-	assert_reply(&bench, "1");
-	assert_reply(&bench, "2");
-	assert_reply(&bench, "3");
-	assert_no_more(&bench, false);
+	bench_give(&bench, "Expand", "three");
+	bench_assert_reply(&bench, "1");
+	bench_assert_reply(&bench, "2");
+	bench_assert_reply(&bench, "3");
+	bench_assert_no_more(&bench, false);
 	for (int i = 0; i < 2; i++) {
 		assert_true(bench.action.wants_ready);
 		hg_action_ready(&bench.action, &bench.worker);
-		assert_reply(&bench, "ready");
+		bench_assert_reply(&bench, "ready");
 	}
 	assert_true(bench.action.wants_ready);
 	hg_action_ready(&bench.action, &bench.worker); /* waits */
 	assert_false(bench.action.wants_ready);
 	assert_int_equal(bench.action.wait_ms, 30);
-	assert_no_more(&bench, false);
+	bench_assert_no_more(&bench, false);
 	hg_action_ready(&bench.action, &bench.worker);
-	assert_reply(&bench, "ready");
+	bench_assert_reply(&bench, "ready");
 	assert_int_equal(bench.action.wait_ms, -1);
 	hg_action_ready(&bench.action, &bench.worker);
-	assert_no_more(&bench, true);
+	bench_assert_no_more(&bench, true);
 	bench_close(&bench);
 
 	/* without on_ready its message is all */
 	assert_int_equal(bench_open(&bench, &plain, false, true), 0);
-	give(&bench, "Expand", "three");
-	assert_reply(&bench, "1");
-	assert_reply(&bench, "2");
-	assert_reply(&bench, "3");
-	assert_no_more(&bench, true);
+	bench_give(&bench, "Expand", "three");
+	bench_assert_reply(&bench, "1");
+	bench_assert_reply(&bench, "2");
+	bench_assert_reply(&bench, "3");
+	bench_assert_no_more(&bench, true);
 	bench_close(&bench);
 
 	/* a failing handler's replies are dropped */
 	assert_int_equal(bench_open(&bench, &plain, false, true), 0);
-	give(&bench, "Expand", "reply, fail");
-	assert_failure(&bench, HEADGATE_ABORTED, "x");
+	bench_give(&bench, "Expand", "reply, fail");
+	bench_assert_failure(&bench, HEADGATE_ABORTED, "x");
 	bench_close(&bench);
 }
 
@@ -608,37 +419,37 @@ static void test_many_both_ways(void **state)
 
 	(void)state;
 	assert_int_equal(bench_open(&bench, &plain, true, true), 0);
-	give(&bench, "Chat", NULL);
+	bench_give(&bench, "Chat", NULL);
 	assert_false(bench.action.wants_ready);
-	give(&bench, NULL, "a");
-	assert_reply(&bench, "a");
-	give(&bench, NULL, "nothing");
-	assert_no_more(&bench, false);
-	give(&bench, NULL, "effect"); /* in a response of its own */
-	assert_int_equal(take(&bench)->response_case, IS(_NOT_SET));
+	bench_give(&bench, NULL, "a");
+	bench_assert_reply(&bench, "a");
+	bench_give(&bench, NULL, "nothing");
+	bench_assert_no_more(&bench, false);
+	bench_give(&bench, NULL, "effect"); /* in a response of its own */
+	assert_int_equal(bench_take(&bench)->response_case, IS(_NOT_SET));
 	assert_int_equal(bench.response->n_side_effects, 1);
 	hg_action_half_close(&bench.action, &bench.worker);
-	assert_reply(&bench, "the end");
-	assert_no_more(&bench, true);
+	bench_assert_reply(&bench, "the end");
+	bench_assert_no_more(&bench, true);
 	bench_close(&bench);
 
 	/* with on_ready it may speak first, and goes on after the client's end */
 	assert_int_equal(bench_open(&bench, &with_ready, true, true), 0);
-	give(&bench, "Chat", NULL);
+	bench_give(&bench, "Chat", NULL);
 	assert_true(bench.action.wants_ready);
 	hg_action_ready(&bench.action, &bench.worker);
-	assert_reply(&bench, "ready");
-	give(&bench, NULL, "wait");
+	bench_assert_reply(&bench, "ready");
+	bench_give(&bench, NULL, "wait");
 	assert_false(bench.action.wants_ready);
 	assert_int_equal(bench.action.wait_ms, 20);
 	hg_action_half_close(&bench.action, &bench.worker);
-	assert_reply(&bench, "the end");
-	assert_no_more(&bench, false);
+	bench_assert_reply(&bench, "the end");
+	bench_assert_no_more(&bench, false);
 	while (bench.action.wants_ready || bench.action.wait_ms >= 0)
 		hg_action_ready(&bench.action, &bench.worker);
-	assert_reply(&bench, "ready");
-	assert_reply(&bench, "ready");
-	assert_no_more(&bench, true);
+	bench_assert_reply(&bench, "ready");
+	bench_assert_reply(&bench, "ready");
+	bench_assert_no_more(&bench, true);
 	bench_close(&bench);
 }
 
@@ -648,12 +459,12 @@ static void test_an_answer_may_wait(void **state)
 
 	(void)state;
 	assert_int_equal(bench_open(&bench, &with_ready, false, false), 0);
-	give(&bench, "Unary", "wait");
-	assert_no_more(&bench, false);
+	bench_give(&bench, "Unary", "wait");
+	bench_assert_no_more(&bench, false);
 	assert_int_equal(bench.action.wait_ms, 20);
 	hg_action_ready(&bench.action, &bench.worker);
-	assert_reply(&bench, "ready");
-	assert_no_more(&bench, true);
+	bench_assert_reply(&bench, "ready");
+	bench_assert_no_more(&bench, true);
 	bench_close(&bench);
 }
 
@@ -664,18 +475,18 @@ static void test_callers_who_leave(void **state)
 	(void)state;
 	cancels = destroys = 0;
 	assert_int_equal(bench_open(&bench, &with_ready, true, true), 0);
-	give(&bench, "Chat", NULL);
-	give(&bench, NULL, "three");
-	assert_reply(&bench, "1");
+	bench_give(&bench, "Chat", NULL);
+	bench_give(&bench, NULL, "three");
+	bench_assert_reply(&bench, "1");
 	hg_action_cancel(&bench.action);
 	assert_int_equal(cancels, 1);
-	assert_no_more(&bench, true); /* what waited is dropped */
+	bench_assert_no_more(&bench, true); /* what waited is dropped */
 	assert_false(bench.action.wants_ready);
 	hg_action_cancel(&bench.action);
-	give(&bench, NULL, "a");
+	bench_give(&bench, NULL, "a");
 	hg_action_ready(&bench.action, &bench.worker);
 	hg_action_half_close(&bench.action, &bench.worker);
-	assert_no_more(&bench, true);
+	bench_assert_no_more(&bench, true);
 	assert_int_equal(cancels, 1);
 	bench_close(&bench);
 	assert_int_equal(destroys, 1);
@@ -685,7 +496,7 @@ static void test_callers_who_leave(void **state)
 	hg_action_cancel(&bench.action);
 	bench_close(&bench);
 	assert_int_equal(bench_open(&bench, &plain, false, false), 0);
-	give(&bench, "Unary", "x");
+	bench_give(&bench, "Unary", "x");
 	hg_action_cancel(&bench.action);
 	bench_close(&bench);
 	assert_int_equal(cancels, 1);
@@ -698,29 +509,29 @@ static void test_what_is_refused(void **state)
 
 	(void)state;
 	assert_int_equal(bench_open(&bench, &plain, false, false), 0);
-	give(&bench, "Nothing", "x");
-	assert_failure(&bench, HEADGATE_UNIMPLEMENTED, "Command unknown");
+	bench_give(&bench, "Nothing", "x");
+	bench_assert_failure(&bench, HEADGATE_UNIMPLEMENTED, "Command unknown");
 	bench_close(&bench);
 	assert_int_equal(bench_open(&bench, &plain, false, false), 0);
-	give(&bench, "Expand", "x");
-	assert_failure(&bench, HEADGATE_UNIMPLEMENTED, "Command is of another shape");
+	bench_give(&bench, "Expand", "x");
+	bench_assert_failure(&bench, HEADGATE_UNIMPLEMENTED, "Command is of another shape");
 	bench_close(&bench);
 	assert_int_equal(bench_open(&bench, &plain, true, false), 0);
-	give(&bench, NULL, "x");
-	assert_failure(&bench, HEADGATE_UNIMPLEMENTED, "Service unknown");
+	bench_give(&bench, NULL, "x");
+	bench_assert_failure(&bench, HEADGATE_UNIMPLEMENTED, "Service unknown");
 	bench_close(&bench);
 	assert_int_equal(bench_open(&bench, &plain, true, false), 0);
 	hg_action_half_close(&bench.action, &bench.worker);
-	assert_failure(&bench, HEADGATE_INVALID_ARGUMENT, "Call without a message");
+	bench_assert_failure(&bench, HEADGATE_INVALID_ARGUMENT, "Call without a message");
 	bench_close(&bench);
 	assert_int_equal(bench_open(&bench, &plain, false, false), 0);
 	hg_action_receive(&bench.action, &bench.worker, (struct headgate_bytes){"\xff", 1});
-	assert_failure(&bench, HEADGATE_INVALID_ARGUMENT, "Message cannot be decoded");
+	bench_assert_failure(&bench, HEADGATE_INVALID_ARGUMENT, "Message cannot be decoded");
 	bench_close(&bench);
 	assert_int_equal(bench_open(&bench, &plain, false, false), 0);
-	give(&bench, "Unary", NULL);
-	assert_failure(&bench, HEADGATE_INVALID_ARGUMENT,
-		       "Command Unary wants a headgate.test.Step");
+	bench_give(&bench, "Unary", NULL);
+	bench_assert_failure(&bench, HEADGATE_INVALID_ARGUMENT,
+			     "Command Unary wants a headgate.test.Step");
 	bench_close(&bench);
 }
 
@@ -730,17 +541,17 @@ static bool talk_with(long count)
 	struct bench bench;
 	bool is_done = false;
 
-	allocations_left = count;
+	bench_allocations_left = count;
 	if (bench_open(&bench, &with_ready, true, true) == 0) {
-		give(&bench, "Chat", NULL);
-		give(&bench, NULL, "metadata");
-		give(&bench, NULL, "three");
-		give(&bench, NULL, "effect");
+		bench_give(&bench, "Chat", NULL);
+		bench_give(&bench, NULL, "metadata");
+		bench_give(&bench, NULL, "three");
+		bench_give(&bench, NULL, "effect");
 		hg_action_half_close(&bench.action, &bench.worker);
 		while (bench.action.wants_ready || bench.action.wait_ms >= 0)
 			hg_action_ready(&bench.action, &bench.worker);
 		unsigned replies = 0;
-		while (take(&bench)) {
+		while (bench_take(&bench)) {
 			if (bench.response->response_case == IS(FAILURE))
 				assert_int_equal(bench.response->failure->status->code,
 						 HEADGATE_RESOURCE_EXHAUSTED);
@@ -749,7 +560,7 @@ static bool talk_with(long count)
 		}
 		is_done = replies == 9 && !bench.action.is_aborted;
 	}
-	allocations_left = -1;
+	bench_allocations_left = -1;
 	bench_close(&bench);
 	return is_done;
 }
