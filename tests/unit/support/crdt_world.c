@@ -440,6 +440,17 @@ static void on_log(void *data, enum headgate_log_level level, const char *text)
 	(void)text;
 }
 
+int crdt_world_declare(const struct headgate_crdt_entity *declared, struct headgate_error *err)
+{
+	struct hg_crdt_type *type = NULL;
+	int result = hg_crdt_type_new(
+		declared, (struct headgate_bytes){descriptor_set, sizeof descriptor_set}, &type,
+		err);
+
+	hg_crdt_type_free(type);
+	return result;
+}
+
 int crdt_world_open(struct crdt_world *world, const char *id)
 {
 	static const struct hg_log quiet = {.on_log = on_log};

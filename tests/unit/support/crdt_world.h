@@ -50,6 +50,9 @@ struct crdt_seen {
 };
 extern struct crdt_seen crdt_seen;
 
+/* Declares another entity with the same descriptor set; for those that cannot be. */
+int crdt_world_declare(const struct headgate_crdt_entity *declared, struct headgate_error *err);
+
 /* Makes the entity, without its init. -1: memory ran out. */
 int crdt_world_open(struct crdt_world *world, const char *id);
 void crdt_world_close(struct crdt_world *world);

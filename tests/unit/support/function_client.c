@@ -103,18 +103,24 @@ void client_stream_open(struct client *client, const char *path, struct client_s
 	start(stream, initial + 1, 1, &stream->initial);
 }
 
+void client_stream_expect(struct client_stream *stream)
+{
+	grpc_op receive = {.op = GRPC_OP_RECV_MESSAGE,
+			   .data.recv_message.recv_message = &stream->in};
+
+	start(stream, &receive, 1, tag_exchange(stream));
+}
+
 void client_stream_send(struct client_stream *stream, const void *data, size_t size,
 			bool is_answered)
 {
 	grpc_slice slice = grpc_slice_from_copied_buffer(data, size);
 	grpc_byte_buffer *message = grpc_raw_byte_buffer_create(&slice, 1);
 	grpc_op send = {.op = GRPC_OP_SEND_MESSAGE, .data.send_message.send_message = message};
-	grpc_op receive = {.op = GRPC_OP_RECV_MESSAGE,
-			   .data.recv_message.recv_message = &stream->in};
 
 	grpc_slice_unref(slice);
 	if (is_answered)
-		start(stream, &receive, 1, tag_exchange(stream));
+		client_stream_expect(stream);
 	start(stream, &send, 1, tag_send(stream));
 	await(stream, tag_send(stream));
 	grpc_byte_buffer_destroy(message);

@@ -49,7 +49,10 @@ void client_stream_open(struct client *client, const char *path, struct client_s
 void client_stream_send(struct client_stream *stream, const void *data, size_t size,
 			bool is_answered);
 
-/* What came for the newest send; data NULL: the other side has closed. */
+/* Begins to wait for another answer to the newest send. */
+void client_stream_expect(struct client_stream *stream);
+
+/* What came for the newest send or expect; data NULL: the other side has closed. */
 struct received client_stream_receive(struct client_stream *stream);
 
 void client_stream_half_close(struct client_stream *stream);
