@@ -92,6 +92,7 @@ static struct h2_limits front_h2_limits(const struct config *config)
 	limits.stream_window_bytes = (uint32_t)config->http2_stream_window_bytes;
 	limits.connection_window_bytes = (uint32_t)config->http2_connection_window_bytes;
 	limits.max_resets = (uint32_t)config->http2_max_resets;
+	limits.max_pings = (uint32_t)config->http2_max_pings;
 	limits.keepalive_idle_ms = config->http2_keepalive_idle_ms;
 	limits.keepalive_timeout_ms = config->http2_keepalive_timeout_ms;
 	limits.settings_timeout_ms = config->http_head_timeout_ms;

@@ -22,6 +22,7 @@ struct h2_limits h2_limits_default(void)
 		.max_unsent_bytes = (size_t)16 * 1024 * 1024,
 		.max_unsent_total_bytes = (size_t)64 * 1024 * 1024,
 		.max_resets = 1000,
+		.max_pings = 100,
 		.keepalive_idle_ms = 20000,
 		.keepalive_timeout_ms = 10000,
 		.settings_timeout_ms = 10000,

@@ -56,6 +56,8 @@ struct h2_limits {
 	size_t max_unsent_bytes; /* per stream, before h2_stream_write refuses; default 16 MiB */
 	size_t max_unsent_total_bytes; /* of all streams of a session; default 64 MiB */
 	uint32_t max_resets; /* RST_STREAM, both ways, per 30 s: then GOAWAY 11; default 1000 */
+	uint32_t max_pings; /* server: PINGs per 10 s while nothing is sent to the peer: then GOAWAY
+			       11 "too_many_pings"; default 100 */
 	uint64_t keepalive_idle_ms;    /* PING after that much silence; 0: never; default 20 s */
 	bool keepalive_needs_stream;   /* no PING while no stream is open; default false */
 	uint64_t keepalive_timeout_ms; /* unanswered PING closes the session; default 10 s */

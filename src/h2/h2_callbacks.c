@@ -205,6 +205,8 @@ static int on_frame_recv(nghttp2_session *ng, const nghttp2_frame *frame, void *
 	case NGHTTP2_PING:
 		if (frame->hd.flags & NGHTTP2_FLAG_ACK)
 			h2_session_ping_acked(session, frame->ping.opaque_data);
+		else
+			h2_session_count_ping(session);
 		break;
 	case NGHTTP2_GOAWAY:
 		session->is_goaway = true;
@@ -228,6 +230,7 @@ static int on_frame_send(nghttp2_session *ng, const nghttp2_frame *frame, void *
 		h2_session_count_reset(session, false);
 	if (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA)
 		return 0;
+	session->ping_count = 0;
 	if (!(frame->hd.flags & NGHTTP2_FLAG_END_STREAM))
 		return 0;
 	stream = find_stream(session, frame->hd.stream_id);

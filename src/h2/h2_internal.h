@@ -115,6 +115,8 @@ struct h2_session {
 	uint64_t idle_since_ns; /* DEADLINE_NEVER: streams are open */
 	uint64_t reset_window_end_ns;
 	uint32_t reset_count;
+	uint64_t ping_window_end_ns;
+	uint32_t ping_count;
 
 	uint32_t goaway_code;
 	unsigned depth;		/* frames that call owners */
@@ -160,6 +162,9 @@ void h2_session_cut(struct h2_session *session);
 /* Our reply is complete and the request is not: what still comes is dropped, and after a while the
  * stream is reset with NO_ERROR. */
 void h2_session_linger(struct h2_session *session, struct h2_stream *stream);
+
+/* Counts one PING of the peer; what we send it makes up for all before. */
+void h2_session_count_ping(struct h2_session *session);
 
 /* Counts one RST_STREAM, the peer's or ours. */
 void h2_session_count_reset(struct h2_session *session, bool by_peer);

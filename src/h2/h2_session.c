@@ -16,6 +16,10 @@
 /* Resets are counted over windows of this length. */
 #define H2_RESET_WINDOW_NS (30 * NS_PER_S)
 
+/* So are PINGs. Clients ask for a sign of life every few seconds at the most; those that measure
+ * the connection do so while replies come. */
+#define H2_PING_WINDOW_NS (10 * NS_PER_S)
+
 /* A client sends what is left of a request for so long after it got the whole reply. */
 #define H2_LINGER_MS ((uint64_t)1000)
 
@@ -183,6 +187,28 @@ void h2_session_count_reset(struct h2_session *session, bool by_peer)
 	}
 	if (++session->reset_count > session->limits.max_resets)
 		h2_session_refuse(session, NGHTTP2_ENHANCE_YOUR_CALM, "too many stream resets");
+}
+
+void h2_session_count_ping(struct h2_session *session)
+{
+	/* By this text gRPC clients know that they are to send fewer. */
+	static const char text[] = "too_many_pings";
+	uint64_t now_ns = now_of(session);
+
+	if (!session->is_server)
+		return;
+	if (now_ns >= session->ping_window_end_ns) {
+		session->ping_window_end_ns = now_ns + H2_PING_WINDOW_NS;
+		session->ping_count = 0;
+	}
+	if (++session->ping_count <= session->limits.max_pings || session->end_status != ST_OK)
+		return;
+	/* Fails without memory only; the connection is closed either way. */
+	(void)nghttp2_submit_goaway(session->ng, NGHTTP2_FLAG_NONE,
+				    nghttp2_session_get_last_proc_stream_id(session->ng),
+				    NGHTTP2_ENHANCE_YOUR_CALM, (const uint8_t *)text,
+				    sizeof(text) - 1);
+	h2_session_refuse(session, NGHTTP2_ENHANCE_YOUR_CALM, "too many PINGs");
 }
 
 static void submit_final_goaway(struct h2_session *session)

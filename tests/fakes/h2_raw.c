@@ -1,5 +1,7 @@
 #include "tests/fakes/h2_raw.h"
 
+#include <stdio.h>
+
 #include "src/base/clock.h"
 #include "src/base/error.h"
 #include "src/runtime/address.h"
@@ -25,7 +27,7 @@ static uint32_t read_u32(const uint8_t *p)
 	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
 }
 
-static void take_frame(struct h2_raw *raw, const uint8_t *head, const uint8_t *payload)
+static void take_frame(struct h2_raw *raw, const uint8_t *head, const uint8_t *payload, size_t len)
 {
 	switch (head[3]) {
 	case H2_RAW_DATA:
@@ -50,6 +52,9 @@ static void take_frame(struct h2_raw *raw, const uint8_t *head, const uint8_t *p
 	case H2_RAW_GOAWAY:
 		raw->has_goaway = true;
 		raw->goaway_code = read_u32(payload + 4);
+		if (len > 8)
+			(void)snprintf(raw->goaway_text, sizeof(raw->goaway_text), "%.*s",
+				       (int)(len - 8), (const char *)payload + 8);
 		break;
 	default:
 		break;
@@ -77,7 +82,7 @@ static void on_read(void *data, struct span bytes)
 		len = (size_t)in.data[0] << 16 | (size_t)in.data[1] << 8 | in.data[2];
 		if (in.len < 9 + len)
 			return;
-		take_frame(raw, in.data, in.data + 9);
+		take_frame(raw, in.data, in.data + 9, len);
 		buf_consume(&raw->in, 9 + len);
 	}
 }

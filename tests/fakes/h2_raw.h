@@ -40,7 +40,8 @@ struct h2_raw {
 	bool is_closed;
 	bool has_goaway;
 	uint32_t goaway_code;
-	uint32_t rst_code; /* of the last RST_STREAM */
+	char goaway_text[32]; /* of the last one that has a text */
+	uint32_t rst_code;    /* of the last RST_STREAM */
 	unsigned rst_count;
 	unsigned settings_acks;
 	unsigned pings; /* without ACK; never answered */

@@ -306,6 +306,39 @@ static void ack_floods_end_the_connection(void **state)
 	}
 }
 
+static void ping(struct fixture *f, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++)
+		h2_raw_frame(&f->raw, H2_RAW_PING, 0, 0, SPAN_LIT("12345678"));
+}
+
+static void many_pings_end_the_connection(void **state)
+{
+	struct fixture *f = *state;
+
+	open_raw(f);
+	ping(f, f->fake.limits.max_pings + 1);
+	expect_goaway(f, H2_ENHANCE_YOUR_CALM);
+	assert_string_equal(f->raw.goaway_text, "too_many_pings");
+	assert_int_equal(f->fake.last_session_status, ST_RESOURCE_EXHAUSTED);
+}
+
+/* A client that measures its connection sends many, while it gets replies. */
+static void replies_make_up_for_pings(void **state)
+{
+	struct fixture *f = *state;
+
+	open_raw(f);
+	for (uint32_t i = 0; i < 5; i++) {
+		ping(f, f->fake.limits.max_pings);
+		expect_alive(f, i * 2 + 1);
+	}
+	ping(f, f->fake.limits.max_pings);
+	h2_raw_send(&f->raw);
+	run_for_ms(f, 20);
+	assert_false(f->raw.has_goaway);
+}
+
 static void long_settings_end_the_connection(void **state)
 {
 	struct fixture *f = *state;
@@ -685,6 +718,8 @@ int main(void)
 		TEST(data_beyond_the_window_is_refused),
 		TEST(continuation_floods_end_the_connection),
 		TEST(ack_floods_end_the_connection),
+		TEST(many_pings_end_the_connection),
+		TEST(replies_make_up_for_pings),
 		TEST(long_settings_end_the_connection),
 		TEST(streams_above_the_limit_are_refused),
 		TEST(streams_above_an_acknowledged_limit_end_the_connection),
