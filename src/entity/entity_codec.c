@@ -218,7 +218,7 @@ bool entity_codec_read_forward(struct span bytes, struct entity_out *out)
 	return !reader.is_bad;
 }
 
-static bool read_client_action(struct span bytes, struct entity_out *out)
+bool entity_codec_read_client_action(struct span bytes, struct entity_out *out)
 {
 	struct wire_reader reader;
 	struct wire_field field;
@@ -267,7 +267,7 @@ static bool read_reply(struct span bytes, struct entity_out *out)
 		out->has_snapshot = out->has_snapshot || field.number == 5;
 	}
 	return !reader.is_bad && out->effect_count <= ENTITY_REPLY_EFFECTS_MAX &&
-	       read_client_action(action, out);
+	       entity_codec_read_client_action(action, out);
 }
 
 static bool read_update(struct span bytes, struct entity_out *out)
@@ -329,7 +329,7 @@ static bool read_value_reply(struct span bytes, struct entity_out *out)
 		out->effect_count += field.number == 3;
 	}
 	return !reader.is_bad && out->effect_count <= ENTITY_REPLY_EFFECTS_MAX &&
-	       read_client_action(action, out) &&
+	       entity_codec_read_client_action(action, out) &&
 	       (write.number == 0 || read_state_action(write.bytes, out));
 }
 

@@ -122,5 +122,7 @@ static inline uint8_t *codec_put_any(uint8_t *at, unsigned number, struct span i
 bool entity_codec_read_failure(struct span bytes, struct entity_out *out);
 bool entity_codec_read_reply(struct span bytes, struct entity_out *out);
 bool entity_codec_read_forward(struct span bytes, struct entity_out *out);
+/* cloudstate.ClientAction; an empty one leaves out as it is. */
+bool entity_codec_read_client_action(struct span bytes, struct entity_out *out);
 
 #endif

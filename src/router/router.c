@@ -17,6 +17,7 @@
 #include "src/grpc/grpc_call.h"
 #include "src/grpc/grpc_codec.h"
 #include "src/router/action.h"
+#include "src/router/crdt_call.h"
 #include "src/router/exchange.h"
 #include "src/router/followup.h"
 #include "src/router/reply.h"
@@ -78,6 +79,7 @@ struct router {
 	struct entity_table *entities;
 	struct router_metrics metrics;
 	struct actions *actions;
+	struct crdt_calls *crdts;
 	struct followups *followups;
 	struct list calls;
 	struct list spare; /* router_call, to be used again */
@@ -396,6 +398,10 @@ void router_accept(struct router *router, struct exchange *exchange)
 		actions_accept(router->actions, exchange);
 		return;
 	}
+	if (exchange->method->service->kind == ENTITY_CRDT) {
+		crdt_calls_accept(router->crdts, exchange);
+		return;
+	}
 	call = call_new(router, exchange);
 	exchange->handler = &handler_ops;
 	exchange->handler_data = call;
@@ -431,6 +437,12 @@ struct router *router_new(struct loop *loop, struct userfn *userfn, struct entit
 					  limits ? &limits->followups : NULL, accept_inner, router);
 	router->actions = actions_new(loop, userfn, &router->metrics, router->followups,
 				      limits ? &limits->actions : NULL);
+	router->crdts = crdt_calls_new(&(struct crdt_calls_params){
+		.loop = loop,
+		.userfn = userfn,
+		.metrics = &router->metrics,
+		.followups = router->followups,
+	});
 	list_init(&router->calls);
 	list_init(&router->spare);
 	buf_init(&router->key, ROUTER_KEY_BYTES_MAX);
@@ -442,9 +454,20 @@ void router_renew(struct router *router)
 	actions_renew(router->actions);
 }
 
+void router_serve_crdts(struct router *router, struct crdt_table *crdts)
+{
+	crdt_calls_serve(router->crdts, crdts);
+}
+
+void router_end_streams(struct router *router)
+{
+	crdt_calls_end_streams(router->crdts);
+}
+
 size_t router_active(const struct router *router)
 {
-	return router->call_count + actions_active(router->actions);
+	return router->call_count + actions_active(router->actions) +
+	       crdt_calls_active(router->crdts);
 }
 
 void router_free(struct router *router)
@@ -454,6 +477,7 @@ void router_free(struct router *router)
 	if (!router)
 		return;
 	actions_free(router->actions);
+	crdt_calls_free(router->crdts);
 	while ((node = list_pop_front(&router->calls))) {
 		struct router_call *call = list_entry(node, struct router_call, node);
 

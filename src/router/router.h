@@ -8,6 +8,7 @@
 
 /* Takes an exchange to the entity or action it is for and its reply back. Spec:
  * cloudstate-protocol 2.4-2.7, 5, 6.1. */
+struct crdt_table;
 struct entity_table;
 struct exchange;
 struct loop;
@@ -23,6 +24,12 @@ struct router_limits {
 /* limits NULL: the defaults. */
 struct router *router_new(struct loop *loop, struct userfn *userfn, struct entity_table *entities,
 			  struct metrics *metrics, const struct router_limits *limits);
+
+/* Where calls of CRDT entities go; borrowed. Without, they are refused. */
+void router_serve_crdts(struct router *router, struct crdt_table *crdts);
+
+/* Ends the streams that nothing else would end, for a shutdown. */
+void router_end_streams(struct router *router);
 
 /* Takes over the call; never calls the front back from inside. */
 void router_accept(struct router *router, struct exchange *exchange);

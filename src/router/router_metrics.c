@@ -42,6 +42,7 @@ void router_metrics_init(struct router_metrics *m, struct metrics *metrics)
 	m->followups_running = metrics_series(metrics, METRIC_FOLLOWUPS_RUNNING, NULL, 0);
 	m->metadata_dropped = metrics_series(metrics, METRIC_METADATA_DROPPED, NULL, 0);
 	m->effects_failed = metrics_series(metrics, METRIC_EFFECTS_FAILED, NULL, 0);
+	m->crdt_overflown = metrics_series(metrics, METRIC_CRDT_STREAMS_OVERFLOWN, NULL, 0);
 	m->action_calls = metrics_series(metrics, METRIC_ACTION_CALLS_ACTIVE, NULL, 0);
 	m->action_refused = metrics_series(metrics, METRIC_ACTION_CALLS_REFUSED, NULL, 0);
 	for (unsigned i = 0; i < ROUTER_DIRECTIONS; i++) {
@@ -147,6 +148,12 @@ void router_metrics_effect_failed(struct router_metrics *m)
 {
 	if (m->metrics)
 		metrics_add(m->effects_failed, 1);
+}
+
+void router_metrics_crdt_overflow(struct router_metrics *m)
+{
+	if (m->crdt_overflown)
+		metrics_add(m->crdt_overflown, 1);
 }
 
 void router_metrics_action_calls(struct router_metrics *m, size_t count)

@@ -27,6 +27,7 @@ struct router_metrics {
 	struct metrics_series *followups_running;
 	struct metrics_series *effects_failed;
 	struct metrics_series *metadata_dropped;
+	struct metrics_series *crdt_overflown;
 	struct metrics_series *action_calls;
 	struct metrics_series *action_refused;
 	struct metrics_series *action_messages[ROUTER_DIRECTIONS];
@@ -49,6 +50,9 @@ void router_metrics_effect_failed(struct router_metrics *m);
 
 /* Metadata of a reply that cannot be headers. */
 void router_metrics_metadata_dropped(struct router_metrics *m, size_t count);
+
+/* A streamed call of a CRDT entity failed because its client did not read. */
+void router_metrics_crdt_overflow(struct router_metrics *m);
 
 /* Actions: calls in progress now; one refused; a message passed on; a wait for the other side. */
 void router_metrics_action_calls(struct router_metrics *m, size_t count);

@@ -23,9 +23,11 @@ enum entity_kind {
 	ENTITY_EVENT_SOURCED,
 	ENTITY_VALUE,  /* one state, replaced as a whole */
 	ENTITY_ACTION, /* no state, no key, any shape (D-35) */
+	ENTITY_CRDT,   /* replies may be streamed (D-29) */
 };
 
 #define API_ACTION_TYPE "cloudstate.action.ActionProtocol"
+#define API_CRDT_TYPE "cloudstate.crdt.Crdt"
 #define API_EVENT_SOURCED_TYPE "cloudstate.eventsourced.EventSourced"
 #define API_VALUE_TYPE "cloudstate.valueentity.ValueEntity"
 

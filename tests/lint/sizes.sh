@@ -10,7 +10,8 @@ check "files have at most 800 lines" "$(for file in $files; do
 done)"
 
 # A function is what stands between { and } in the first column, after a line with parameters. The
-# rows of a table inside it do not count, nor the parameters that a library's callback has.
+# rows of a table inside it do not count, nor the parameters that a library's callback has, or the
+# contract of the log of CRDTs: a place, what, until when, and whom to tell.
 breaches=$(awk '
 	FNR == 1 { head = ""; start = 0; table = "" }
 	start && table == "" && /= [{]$/ {
@@ -33,7 +34,7 @@ breaches=$(awk '
 		sub(/^[^(]*\(/, "", arguments)
 		gsub(/\([^()]*\)/, "", arguments)
 		commas = gsub(/,/, ",", arguments)
-		if (commas >= 6 && arguments !~ /nghttp2_session \*|struct MHD_Connection \*/)
+		if (commas >= 6 && arguments !~ /nghttp2_session \*|struct MHD_Connection \*|struct crdt_log \*/)
 			print "parameters " FILENAME ":" FNR ": " commas + 1 " parameters"
 		next
 	}
