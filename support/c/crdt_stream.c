@@ -18,8 +18,8 @@
 #include "support/c/crdt_delta.h"
 #include "support/c/crdt_protocol.h"
 
-/* Each stands for a client of the gateway, which has fewer connections. */
-#define CALLS_MAX 65536
+/* Each stands for a client of one entity at one member; calls are found one by one. */
+#define CALLS_MAX 16384
 
 /* A command, and when it subscribed, its stream. */
 struct hg_crdt_call {
@@ -44,6 +44,7 @@ struct hg_crdt_stream {
 	struct hg_crdt_call *calls; /* those that subscribed, in order */
 	struct hg_crdt_call **calls_end;
 	size_t call_count;
+	struct hg_crdt_call *due; /* none before it is due */
 };
 
 /* One run of a handler: what it may, and what it wants. */
@@ -116,6 +117,8 @@ static struct hg_crdt_call *take_call(struct hg_crdt_stream *stream, int64_t id)
 	*place = call->next;
 	if (!*place)
 		stream->calls_end = place;
+	if (stream->due == call)
+		stream->due = call->next;
 	call->next = NULL;
 	stream->call_count--;
 	return call;
@@ -130,12 +133,14 @@ static void drop_calls(struct hg_crdt_stream *stream)
 	}
 	stream->calls_end = &stream->calls;
 	stream->call_count = 0;
+	stream->due = NULL;
 }
 
 static void mark_due(struct hg_crdt_stream *stream)
 {
 	for (struct hg_crdt_call *call = stream->calls; call; call = call->next)
 		call->is_due = call->method->row->on_change != NULL;
+	stream->due = stream->calls;
 }
 
 /* ---- The value --------------------------------------------------------------------------------
@@ -590,7 +595,7 @@ static enum hg_verdict tell_change(struct hg_crdt_stream *stream, struct hg_work
 
 static struct hg_crdt_call *next_due(const struct hg_crdt_stream *stream)
 {
-	struct hg_crdt_call *call = stream->calls;
+	struct hg_crdt_call *call = stream->due;
 
 	while (call && !call->is_due)
 		call = call->next;
@@ -611,6 +616,7 @@ enum hg_verdict hg_crdt_stream_next(struct hg_crdt_stream *stream, struct hg_wor
 	while (!stream->is_over && (call = next_due(stream))) {
 		hg_scratch_reset(&worker->scratch);
 		hg_worker_drop_answer(worker);
+		stream->due = call->next;
 		enum hg_verdict verdict = tell_change(stream, worker, call, ret_out);
 		if (verdict != HG_READ_ON)
 			return verdict;

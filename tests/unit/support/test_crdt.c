@@ -282,7 +282,6 @@ static void test_mistakes(void **state)
 		{"ORMap-1", "@Flag-1 on, @Flag-1 yes", "! The data is a Flag, not a Vote"},
 		{"ORMap-1", "+1", "! The data is a ORMap, not a GCounter"},
 		{"Flag-1", "on, stay", "! The command is not streamed"},
-		{"Flag-1", "silent", "! The command is not streamed"},
 		{"Flag-1", "delete", "! An entity without a value cannot be deleted"},
 		{"Flag-1", "on, end", "! headgate_end is not for this handler"},
 		{"Flag-1", "on, error", "! Error handling command 'Apply'"},
@@ -374,6 +373,18 @@ static void test_unpublished_value_gives_way(void **state)
 	assert_int_equal(world.verdict, HG_READ_ON);
 	assert_string_equal(crdt_world_say(&world, ""), "2");
 	crdt_world_close(&other);
+	crdt_world_close(&world);
+}
+
+/* No reply of its own: the proxy gives the caller what it sees fit. */
+static void test_no_reply(void **state)
+{
+	struct crdt_world world;
+
+	(void)state;
+	crdt_world_begin(&world, "Flag-1", NULL);
+	assert_string_equal(crdt_world_say(&world, "on, forward, silent"), "");
+	assert_string_equal(crdt_world_state_action(&world), "flag");
 	crdt_world_close(&world);
 }
 
@@ -503,6 +514,7 @@ int main(void)
 		cmocka_unit_test(test_reply_too_large),
 		cmocka_unit_test(test_default_value),
 		cmocka_unit_test(test_unpublished_value_gives_way),
+		cmocka_unit_test(test_no_reply),
 		cmocka_unit_test(test_forward_and_effect),
 		cmocka_unit_test(test_received_depth),
 		cmocka_unit_test(test_mangled_deltas),
