@@ -251,16 +251,18 @@ static bool is_method(const struct hg_call *call, const char *path)
 	return grpc_slice_str_cmp(call->details.method, path) == 0;
 }
 
-static void accept_stream(struct hg_call *call, bool is_crdt)
+enum entity_kind { KIND_EVENTS, KIND_VALUE, KIND_CRDT };
+
+static void accept_stream(struct hg_call *call, enum entity_kind kind)
 {
 	const struct hg_server_params *params = &call->server->params;
 	struct batch batch = {0};
 
 	add_op(&batch, GRPC_OP_SEND_INITIAL_METADATA);
-	if (is_crdt)
+	if (kind == KIND_CRDT)
 		call->crdt = hg_crdt_stream_new(params->crdt_types, params->crdt_type_count);
 	else
-		call->stream = hg_stream_new(params->types, params->type_count);
+		call->stream = hg_stream_new(params->types, params->type_count, kind == KIND_VALUE);
 	if (!call->stream && !call->crdt) {
 		finish(call, &batch, GRPC_STATUS_RESOURCE_EXHAUSTED, "out of memory");
 		return;
@@ -302,6 +304,7 @@ static void accept_call(struct hg_call *call, bool is_ok)
 	(void)hg_call_await(server); /* without memory there is one less from here on */
 	bool is_handle = is_method(call, "/cloudstate.eventsourced.EventSourced/handle");
 	bool is_crdt = is_method(call, "/cloudstate.crdt.Crdt/handle");
+	bool is_value = is_method(call, "/cloudstate.valueentity.ValueEntity/handle");
 	bool is_report = is_method(call, "/cloudstate.EntityDiscovery/reportError");
 	bool client_streaming = false;
 	bool server_streaming = false;
@@ -312,8 +315,8 @@ static void accept_call(struct hg_call *call, bool is_ok)
 	grpc_call_details_init(&call->details);
 	grpc_metadata_array_destroy(&call->metadata);
 	grpc_metadata_array_init(&call->metadata);
-	if (is_handle || is_crdt) {
-		accept_stream(call, is_crdt);
+	if (is_handle || is_value || is_crdt) {
+		accept_stream(call, is_crdt ? KIND_CRDT : is_value ? KIND_VALUE : KIND_EVENTS);
 	} else if (is_action) {
 		accept_action(call, client_streaming, server_streaming);
 	} else if (call->is_discover || is_report) {

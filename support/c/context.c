@@ -290,7 +290,7 @@ int headgate_effect(struct headgate_context *context, const char *service_name,
 	return effects->has_failed ? fail_memory(context) : 0;
 }
 
-/* ---- Only actions -----------------------------------------------------------------------------
+/* ---- Metadata, and only actions ---------------------------------------------------------------
  */
 
 bool headgate_metadata_at(const struct headgate_context *context, size_t index,

@@ -22,7 +22,7 @@ struct hg_worker {
 	struct hg_scratch scratch;
 	struct hg_buf action; /* fields of EventSourcedReply or ActionResponse, by field */
 	struct hg_buf effects;
-	struct hg_buf events;
+	struct hg_buf events; /* or the state action of a value entity */
 	struct hg_buf snapshot;
 	struct hg_buf crdt;	 /* the state action of a CRDT */
 	struct hg_buf metadata;	 /* fields of cloudstate.Metadata, for the replies to come */
@@ -58,11 +58,14 @@ struct hg_out {
 
 void hg_out_add(struct hg_out *out, const void *data, size_t size);
 
+/* What a command did to the state of a value entity. */
+enum hg_write { HG_WRITE_NONE, HG_WRITE_UPDATE, HG_WRITE_DELETE };
+
 struct headgate_context {
 	struct hg_worker *worker;
-	struct hg_stream *stream;	   /* of an event sourced entity; else NULL */
+	struct hg_stream *stream;	   /* of an event sourced or value entity; else NULL */
 	struct hg_crdt_run *crdt;	   /* of a CRDT; else NULL */
-	struct headgate_bytes metadata;	   /* of the call of an action */
+	struct headgate_bytes metadata;	   /* of the command, or the call of an action */
 	struct headgate_bytes output_type; /* full name */
 	const char *name;		   /* of the method */
 	bool is_streaming;		   /* replies are sent one after the other */
@@ -72,6 +75,8 @@ struct headgate_context {
 	int64_t command_id;
 	int64_t sequence_before;
 	bool is_snapshotting;
+	enum hg_write write; /* of a value entity */
+	size_t written_size; /* of the value, the end of worker->events */
 	/* actions; is_ended also of a streamed command of a CRDT */
 	bool is_ended;
 	bool is_waiting;

@@ -4,6 +4,7 @@
 
 #define ENTITY_TYPE "cloudstate.eventsourced.EventSourced"
 #define CRDT_TYPE "cloudstate.crdt.Crdt"
+#define VALUE_TYPE "cloudstate.valueentity.ValueEntity"
 #define ACTION_TYPE "cloudstate.action.ActionProtocol"
 #define PROTOCOL_MAJOR 0
 #define PROTOCOL_MINOR 2
@@ -77,8 +78,8 @@ void hg_append_entity_spec(struct hg_buf *spec, struct headgate_bytes descriptor
 	for (size_t i = 0; i < services->type_count; i++) {
 		const struct headgate_entity *entity = services->types[i]->entity;
 		append_entity(spec,
-			      &(struct entity){ENTITY_TYPE, entity->service_name,
-					       entity->persistence_id,
+			      &(struct entity){services->types[i]->value ? VALUE_TYPE : ENTITY_TYPE,
+					       entity->service_name, entity->persistence_id,
 					       entity->passivation_timeout_ms},
 			      &part, &strategy);
 	}

@@ -14,19 +14,8 @@
 #include <string.h>
 
 #include "support/c/crdt_stream.h"
+#include "support/c/stream.h"
 #include "support/c/wire.h"
-
-struct hg_stream {
-	const struct hg_type *const *types;
-	size_t type_count;
-	const struct hg_type *type; /* NULL until init */
-	void *state;
-	char *entity_id;
-	size_t entity_id_size;
-	int64_t sequence;
-	bool is_stale; /* the state holds events that were dropped */
-	bool is_over;
-};
 
 /* Says that the stream is broken and closes it; command_id 0 = not the fault of a command. */
 static enum hg_verdict break_stream(struct hg_stream *stream, struct hg_worker *worker,
@@ -82,10 +71,11 @@ static int emit(struct headgate_context *context, const struct headgate_event *r
 
 static bool may_emit(struct headgate_context *context)
 {
-	if (!context->stream)
-		(void)headgate_fail(context, HEADGATE_INTERNAL,
-				    context->crdt ? "A CRDT has no events"
-						  : "An action has no events");
+	if (!context->stream || context->stream->is_value)
+		(void)headgate_fail(context, HEADGATE_INTERNAL, "%s has no events",
+				    context->stream ? "A value entity"
+				    : context->crdt ? "A CRDT"
+						    : "An action");
 	return !context->has_failed && !context->is_snapshotting;
 }
 
@@ -225,6 +215,8 @@ static enum hg_verdict answer_success(struct headgate_context *context, struct h
 		(void)headgate_fail(context, HEADGATE_RESOURCE_EXHAUSTED, "Reply is too large");
 		return answer_failure(context, out);
 	}
+	if (context->stream->is_value && hg_value_commit(context))
+		return answer_failure(context, out);
 	rest += worker->snapshot.size;
 	size_t head = hg_put_reply_head(worker->head, context->command_id, rest);
 	*out = (struct hg_out){0};
@@ -241,8 +233,11 @@ static void run_handler(struct headgate_context *context, const struct headgate_
 			const struct hg_command *command)
 {
 	const void *message = hg_context_decode_payload(context, row->type, &command->payload);
+	void *state = context->stream->state;
 
-	if (message && row->handle(context, context->stream->state, message) != 0)
+	if (message && context->stream->is_value && !hg_value_decode(context, &state))
+		return;
+	if (message && row->handle(context, state, message) != 0)
 		(void)headgate_fail(context, HEADGATE_UNKNOWN, "Error handling command '%s'",
 				    row->name);
 }
@@ -253,6 +248,7 @@ static enum hg_verdict on_command(struct hg_stream *stream, struct hg_worker *wo
 	struct headgate_context context = {
 		.stream = stream,
 		.worker = worker,
+		.metadata = command->metadata,
 		.command_id = command->id,
 		.sequence_before = stream->sequence,
 	};
@@ -316,7 +312,8 @@ static const char *start_entity(struct hg_stream *stream, struct hg_worker *work
 				const struct hg_init *init)
 {
 	for (size_t i = 0; i < stream->type_count; i++)
-		if (hg_bytes_equal(init->service_name, stream->types[i]->entity->service_name))
+		if (!stream->types[i]->value == !stream->is_value &&
+		    hg_bytes_equal(init->service_name, stream->types[i]->entity->service_name))
 			stream->type = stream->types[i];
 	if (!stream->type)
 		return "Service unknown";
@@ -326,6 +323,8 @@ static const char *start_entity(struct hg_stream *stream, struct hg_worker *work
 	stream->entity_id_size = init->entity_id.size;
 	if (init->entity_id.size > 0)
 		memcpy(stream->entity_id, init->entity_id.data, init->entity_id.size);
+	if (stream->is_value)
+		return hg_value_begin(stream, init);
 	stream->state = make_state(stream->type->entity, stream->entity_id);
 	if (!stream->state)
 		return "out of memory";
@@ -354,7 +353,8 @@ static enum hg_verdict on_event(struct hg_stream *stream, struct hg_worker *work
 /* ---- The stream -------------------------------------------------------------------------------
  */
 
-struct hg_stream *hg_stream_new(const struct hg_type *const *types, size_t type_count)
+struct hg_stream *hg_stream_new(const struct hg_type *const *types, size_t type_count,
+				bool is_value)
 {
 	struct hg_stream *stream = calloc(1, sizeof *stream);
 
@@ -362,6 +362,7 @@ struct hg_stream *hg_stream_new(const struct hg_type *const *types, size_t type_
 		return NULL;
 	stream->types = types;
 	stream->type_count = type_count;
+	stream->is_value = is_value;
 	return stream;
 }
 
@@ -376,6 +377,7 @@ void hg_stream_free(struct hg_stream *stream)
 		if (!entity->create)
 			free(stream->state);
 	}
+	hg_buf_fini(&stream->value);
 	free(stream->entity_id);
 	free(stream);
 }
@@ -390,7 +392,7 @@ enum hg_verdict hg_stream_receive(struct hg_stream *stream, struct hg_worker *wo
 	hg_worker_drop_answer(worker);
 	if (stream->is_over)
 		return HG_END;
-	if (!hg_in_parse(message, &in))
+	if (!(stream->is_value ? hg_in_parse_value : hg_in_parse)(message, &in))
 		return break_stream(stream, worker, ret_out, 0, "Message cannot be decoded");
 	if (in.kind == HG_IN_NONE)
 		return break_stream(stream, worker, ret_out, 0, "Message holds nothing known");

@@ -161,15 +161,23 @@ static int make_types(struct headgate_function *function,
 		      const struct headgate_function_params *params,
 		      struct headgate_bytes descriptor_set, struct headgate_error *err)
 {
-	if (params->entity_count == 0)
+	size_t count = params->entity_count + params->value_entity_count;
+
+	if (count == 0)
 		return params->action_count > 0 || params->crdt_count > 0
 			       ? 0
 			       : hg_error(err, "a function needs an entity or an action");
-	function->types = calloc(params->entity_count, sizeof(struct hg_type *));
+	function->types = calloc(count, sizeof(struct hg_type *));
 	if (!function->types)
 		return hg_error(err, "out of memory");
 	for (size_t i = 0; i < params->entity_count; i++) {
 		if (hg_type_new(params->entities[i], descriptor_set, &function->types[i], err))
+			return -1;
+		function->type_count++;
+	}
+	for (size_t i = 0; i < params->value_entity_count; i++) {
+		if (hg_type_new_value(params->value_entities[i], descriptor_set,
+				      &function->types[function->type_count], err))
 			return -1;
 		function->type_count++;
 	}

@@ -56,7 +56,26 @@ static bool parse_snapshot(struct headgate_bytes bytes, struct hg_init *init)
 	return !reader.is_bad;
 }
 
-static bool parse_init(struct headgate_bytes bytes, struct hg_init *init)
+/* The wrapper is always there, its value is not. */
+static bool parse_state(struct headgate_bytes bytes, struct hg_init *init)
+{
+	struct hg_reader reader;
+	struct hg_field field;
+
+	hg_reader_init(&reader, bytes);
+	while (hg_reader_next(&reader, &field)) {
+		if (!hg_is_bytes(&field, 1))
+			continue;
+		init->has_snapshot = true;
+		if (!parse_any(field.bytes, &init->snapshot))
+			return false;
+	}
+	return !reader.is_bad;
+}
+
+typedef bool (*parse_part_fn)(struct headgate_bytes bytes, struct hg_init *init);
+
+static bool parse_init(struct headgate_bytes bytes, parse_part_fn parse_part, struct hg_init *init)
 {
 	struct hg_reader reader;
 	struct hg_field field;
@@ -68,7 +87,7 @@ static bool parse_init(struct headgate_bytes bytes, struct hg_init *init)
 			init->service_name = field.bytes;
 		else if (hg_is_bytes(&field, 2))
 			init->entity_id = field.bytes;
-		else if (hg_is_bytes(&field, 3) && !parse_snapshot(field.bytes, init))
+		else if (hg_is_bytes(&field, 3) && !parse_part(field.bytes, init))
 			return false;
 	}
 	return !reader.is_bad;
@@ -106,6 +125,8 @@ bool hg_command_parse(struct headgate_bytes bytes, struct hg_command *command)
 			command->name = field.bytes;
 		else if (hg_is_varint(&field, 5))
 			command->is_streamed = field.value != 0;
+		else if (hg_is_bytes(&field, 6))
+			command->metadata = field.bytes;
 		else if (hg_is_bytes(&field, 4) && !parse_any(field.bytes, &command->payload))
 			return false;
 	}
@@ -123,11 +144,33 @@ bool hg_in_parse(struct headgate_bytes bytes, struct hg_in *ret_in)
 		bool is_good = true;
 		if (hg_is_bytes(&field, 1)) {
 			ret_in->kind = HG_IN_INIT;
-			is_good = parse_init(field.bytes, &ret_in->init);
+			is_good = parse_init(field.bytes, parse_snapshot, &ret_in->init);
 		} else if (hg_is_bytes(&field, 2)) {
 			ret_in->kind = HG_IN_EVENT;
 			is_good = parse_event(field.bytes, &ret_in->event);
 		} else if (hg_is_bytes(&field, 3)) {
+			ret_in->kind = HG_IN_COMMAND;
+			is_good = hg_command_parse(field.bytes, &ret_in->command);
+		}
+		if (!is_good)
+			return false;
+	}
+	return !reader.is_bad;
+}
+
+bool hg_in_parse_value(struct headgate_bytes bytes, struct hg_in *ret_in)
+{
+	struct hg_reader reader;
+	struct hg_field field;
+
+	ret_in->kind = HG_IN_NONE;
+	hg_reader_init(&reader, bytes);
+	while (hg_reader_next(&reader, &field)) {
+		bool is_good = true;
+		if (hg_is_bytes(&field, 1)) {
+			ret_in->kind = HG_IN_INIT;
+			is_good = parse_init(field.bytes, parse_state, &ret_in->init);
+		} else if (hg_is_bytes(&field, 2)) {
 			ret_in->kind = HG_IN_COMMAND;
 			is_good = hg_command_parse(field.bytes, &ret_in->command);
 		}
@@ -243,6 +286,27 @@ void hg_append_any_view(struct hg_buf *buf, uint32_t number, const struct headga
 		with_size((struct hg_any){.url = any->type_url, .value = any->value});
 
 	hg_append_any(buf, number, &written);
+}
+
+void hg_append_update(struct hg_buf *buf, const struct hg_any *state)
+{
+	size_t update = hg_bytes_field_size(1, state->size);
+	size_t action = hg_bytes_field_size(1, update);
+	uint8_t *to = hg_buf_reserve(buf, hg_bytes_field_size(4, action));
+
+	if (!to)
+		return;
+	to = hg_put_header(hg_put_header(to, 4, action), 1, update);
+	(void)put_any(to, 1, state); /* wrote as much as was reserved */
+}
+
+void hg_append_delete(struct hg_buf *buf)
+{
+	size_t action = hg_bytes_field_size(2, 0);
+	uint8_t *to = hg_buf_reserve(buf, hg_bytes_field_size(4, action));
+
+	if (to)
+		(void)hg_put_header(hg_put_header(to, 4, action), 2, 0);
 }
 
 /* Opens the field that holds a reply (1), a forward (2), a failure (3) of that size. */

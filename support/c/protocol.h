@@ -5,9 +5,10 @@
 #include "support/c/headgate/crdt.h"
 #include "support/c/wire.h"
 
-/* The messages of cloudstate.eventsourced and cloudstate.action read from and written to the wire
- * directly: they are on the path of every command, and so nothing is copied or allocated for them.
- * Spec: cloudstate/entity.proto, cloudstate/event_sourced.proto, cloudstate/action.proto. */
+/* The messages of cloudstate.eventsourced, cloudstate.valueentity and cloudstate.action read from
+ * and written to the wire directly: they are on the path of every command, and so nothing is copied
+ * or allocated for them. Spec: cloudstate/entity.proto, cloudstate/event_sourced.proto,
+ * cloudstate/value_entity.proto, cloudstate/action.proto. */
 
 /* A google.protobuf.Any as received; borrowed from the input. */
 struct hg_any_view {
@@ -18,7 +19,7 @@ struct hg_any_view {
 struct hg_init {
 	struct headgate_bytes service_name;
 	struct headgate_bytes entity_id;
-	bool has_snapshot;
+	bool has_snapshot; /* or a value entity's state */
 	int64_t snapshot_sequence;
 	struct hg_any_view snapshot;
 };
@@ -34,6 +35,7 @@ struct hg_command {
 	int64_t id;
 	struct hg_any_view payload;
 	bool is_streamed;
+	struct headgate_bytes metadata; /* fields of a cloudstate.Metadata */
 };
 
 enum hg_in_kind { HG_IN_NONE, HG_IN_INIT, HG_IN_EVENT, HG_IN_COMMAND };
@@ -54,6 +56,8 @@ bool hg_command_parse(struct headgate_bytes bytes, struct hg_command *ret_comman
 
 /* False when the bytes are no protobuf message. */
 bool hg_in_parse(struct headgate_bytes bytes, struct hg_in *ret_in);
+/* The same of one ValueEntityStreamIn; never HG_IN_EVENT. */
+bool hg_in_parse_value(struct headgate_bytes bytes, struct hg_in *ret_in);
 
 /* One ActionCommand. */
 struct hg_action_command {
@@ -131,13 +135,17 @@ void hg_append_effect(struct hg_buf *buf, enum hg_envelope envelope, const struc
 void hg_append_metadata(struct hg_buf *buf, const char *key, struct headgate_bytes value);
 bool hg_metadata_next(struct hg_reader *reader, struct headgate_metadata *ret_entry);
 
+/* Append the `state_action` of a ValueEntityReply; the value of an update ends the bytes. */
+void hg_append_update(struct hg_buf *buf, const struct hg_any *state);
+void hg_append_delete(struct hg_buf *buf);
+
 /* Field numbers of EventSourcedReply that callers append with hg_append_any. */
 #define HG_REPLY_EVENTS 4
 #define HG_REPLY_SNAPSHOT 5
 
-/* The beginning of an EventSourcedStreamOut holding a reply, up to and including command_id, to be
- * followed by rest_size bytes of client_action, side_effects, events and snapshot fields. Returns
- * its size. */
+/* The beginning of an EventSourcedStreamOut or ValueEntityStreamOut holding a reply, up to and
+ * including command_id, to be followed by rest_size bytes of client_action, side_effects, events
+ * and snapshot fields. Returns its size. */
 #define HG_REPLY_HEAD_MAX 32
 size_t hg_put_reply_head(uint8_t head[HG_REPLY_HEAD_MAX], int64_t command_id, size_t rest_size);
 
@@ -148,7 +156,8 @@ size_t hg_put_out_head(uint8_t head[HG_REPLY_HEAD_MAX], uint32_t number, int64_t
 /* Appends a failure as that field of a StreamOut message. */
 void hg_append_failure_field(struct hg_buf *buf, uint32_t number, const struct hg_failure *failure);
 
-/* Appends an EventSourcedStreamOut that holds a failure: the stream is broken. */
+/* Appends an EventSourcedStreamOut or ValueEntityStreamOut that holds a failure: the stream is
+ * broken. */
 void hg_append_stream_failure(struct hg_buf *buf, const struct hg_failure *failure);
 
 #endif

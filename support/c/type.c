@@ -45,7 +45,7 @@ static int match_methods(struct hg_type *type, struct headgate_bytes service,
 		const struct headgate_command *row = find_command(type->entity, method.name);
 		if (method.client_streaming || method.server_streaming)
 			return hg_error(
-				err, "%s.%.*s is streaming, which event sourced entities cannot be",
+				err, "%s.%.*s is streaming, which commands of entities cannot be",
 				type->entity->service_name, (int)method.name.size,
 				(const char *)method.name.data);
 		if (!row || type->method_count == command_count)
@@ -72,6 +72,11 @@ static int check_declaration(const struct headgate_entity *entity, struct headga
 		if (!row->handle)
 			return hg_error(err, "command %s.%s has no handler", entity->service_name,
 					row->name);
+	return 0;
+}
+
+static int check_state(const struct headgate_entity *entity, struct headgate_error *err)
+{
 	for (const struct headgate_event *row = entity->events; row && row->apply; row++)
 		if (!row->type && !row->type_url)
 			return hg_error(err, "an event of %s has neither type nor type_url",
@@ -92,8 +97,8 @@ static int64_t cadence(const struct headgate_entity *entity)
 	return entity->snapshot_every > 0 ? entity->snapshot_every : SNAPSHOT_EVERY_DEFAULT;
 }
 
-int hg_type_new(const struct headgate_entity *entity, struct headgate_bytes descriptor_set,
-		struct hg_type **ret_type, struct headgate_error *err)
+static int make_type(const struct headgate_entity *entity, struct headgate_bytes descriptor_set,
+		     struct hg_type **ret_type, struct headgate_error *err)
 {
 	struct headgate_bytes service = {0};
 
@@ -112,6 +117,31 @@ int hg_type_new(const struct headgate_entity *entity, struct headgate_bytes desc
 		return -1;
 	}
 	*ret_type = type;
+	return 0;
+}
+
+int hg_type_new(const struct headgate_entity *entity, struct headgate_bytes descriptor_set,
+		struct hg_type **ret_type, struct headgate_error *err)
+{
+	return check_state(entity, err) ? -1 : make_type(entity, descriptor_set, ret_type, err);
+}
+
+int hg_type_new_value(const struct headgate_value_entity *value,
+		      struct headgate_bytes descriptor_set, struct hg_type **ret_type,
+		      struct headgate_error *err)
+{
+	const struct headgate_entity entity = {
+		.service_name = value->service_name,
+		.persistence_id = value->persistence_id,
+		.commands = value->commands,
+		.passivation_timeout_ms = value->passivation_timeout_ms,
+	};
+
+	if (make_type(&entity, descriptor_set, ret_type, err))
+		return -1;
+	(*ret_type)->value = value;
+	(*ret_type)->value_as_entity = entity;
+	(*ret_type)->entity = &(*ret_type)->value_as_entity;
 	return 0;
 }
 

@@ -12,7 +12,9 @@ struct hg_method {
 /* An entity type: the author's declaration, checked against the service's description. */
 struct hg_type {
 	const struct headgate_entity *entity;
-	int64_t snapshot_every; /* 0 = never */
+	const struct headgate_value_entity *value; /* NULL: event sourced */
+	struct headgate_entity value_as_entity;	   /* what both kinds have; entity points there */
+	int64_t snapshot_every;			   /* 0 = never */
 	size_t method_count;
 	struct hg_method methods[];
 };
@@ -20,6 +22,10 @@ struct hg_type {
 /* Returns 0 and an owned type, or -1 and the reason. descriptor_set is borrowed while it lives. */
 int hg_type_new(const struct headgate_entity *entity, struct headgate_bytes descriptor_set,
 		struct hg_type **ret_type, struct headgate_error *err);
+
+int hg_type_new_value(const struct headgate_value_entity *value,
+		      struct headgate_bytes descriptor_set, struct hg_type **ret_type,
+		      struct headgate_error *err);
 
 void hg_type_free(struct hg_type *type);
 

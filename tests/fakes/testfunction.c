@@ -1,8 +1,8 @@
 /* A user function for tests of a gateway: headgate.test.Entity does what its commands say, also
  * what no function should do; headgate.test.Transcoding answers with its requests;
- * headgate.test.Actions is in test_actions.c, the CRDTs are in test_crdts.c. With
- * TESTFUNCTION_LIBRARY set it is the library of test_library.c and nothing else. See the .proto
- * files. */
+ * headgate.test.Actions is in test_actions.c, headgate.test.Register in test_value.c, the CRDTs are
+ * in test_crdts.c. With TESTFUNCTION_LIBRARY set it is the library of test_library.c and nothing
+ * else. See the .proto files. */
 
 #include <headgate/function.h>
 #include <poll.h>
@@ -16,6 +16,7 @@
 #include "tests/fakes/test_actions.h"
 #include "tests/fakes/test_crdts.h"
 #include "tests/fakes/test_library.h"
+#include "tests/fakes/test_value.h"
 
 #define INIT(NAME) HEADGATE__TEST__##NAME##__INIT
 #define MISBEHAVIOUR(NAME) HEADGATE__TEST__MISBEHAVIOUR__##NAME
@@ -426,6 +427,7 @@ int main(void)
 {
 	static const struct headgate_entity *const entities[] = {&entity, &second, &short_lived,
 								 &transcoding};
+	static const struct headgate_value_entity *const value_entities[] = {&test_value};
 	static const struct headgate_action *const actions[] = {&test_actions};
 	static const struct headgate_crdt_entity *const crdts[] = {&test_counters, &test_tags,
 								   &test_presence};
@@ -435,6 +437,9 @@ int main(void)
 	return headgate_function_main(&(struct headgate_function_params){
 		.entities = entities,
 		.entity_count = is_library ? 0 : sizeof entities / sizeof entities[0],
+		.value_entities = value_entities,
+		.value_entity_count =
+			is_library ? 0 : sizeof value_entities / sizeof value_entities[0],
 		.actions = is_library ? library : actions,
 		.action_count = sizeof actions / sizeof actions[0],
 		.crdts = crdts,

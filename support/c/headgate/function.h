@@ -5,8 +5,9 @@
  *
  * A function declares entities (struct headgate_entity): what a command does, what an event does to
  * the state. The library serves the protocol, keeps one state per active entity, applies events
- * and writes snapshots. It may also declare actions (struct headgate_action): methods of any shape,
- * streams included, without a state that is kept, and entities of replicated data
+ * and writes snapshots. Value entities (struct headgate_value_entity) have one state instead, which
+ * a command replaces as a whole. It may also declare actions (struct headgate_action): methods of
+ * any shape, streams included, without a state that is kept, and entities of replicated data
  * (headgate/crdt.h). See headgate-function(3) and samples/shopping-cart.
  *
  * Handlers are called one at a time for one entity, or one call of an action. With params.threads
@@ -66,21 +67,29 @@ HEADGATE_API const char *headgate_entity_id(const struct headgate_context *conte
 HEADGATE_API const char *headgate_command_name(const struct headgate_context *context);
 
 /* The sequence number of the newest event, those emitted by this command included; 0 = none yet,
- * and in an action. */
+ * and in anything but an event sourced entity. */
 HEADGATE_API int64_t headgate_sequence(const struct headgate_context *context);
 
 /* All of the following return 0, or -1 when the command has failed by now: return at once then.
  * Messages are borrowed during the call only.
  *
- * headgate_emit (entities only) applies the event to the state at once, through the entity's event
- * handler for that type, and sends it with the reply to be made durable. No reply leaves before
- * that. */
+ * headgate_emit (event sourced entities only) applies the event to the state at once, through the
+ * entity's event handler for that type, and sends it with the reply to be made durable. No reply
+ * leaves before that. */
 HEADGATE_API int headgate_emit(struct headgate_context *context, const ProtobufCMessage *event);
 
 /* The same for any other encoding; type_url is the whole type URL, e.g. json.cloudstate.io/Added.
  */
 HEADGATE_API int headgate_emit_any(struct headgate_context *context, const char *type_url,
 				   struct headgate_bytes value);
+
+/* Value entities only: the state from now on, stored with the reply and there for the next command,
+ * and the end of any state. The last one of a command wins; neither leaves the state as it is. No
+ * reply leaves before it is durable. */
+HEADGATE_API int headgate_update(struct headgate_context *context, const ProtobufCMessage *state);
+HEADGATE_API int headgate_update_any(struct headgate_context *context, const char *type_url,
+				     struct headgate_bytes value);
+HEADGATE_API int headgate_delete(struct headgate_context *context);
 
 /* The answer to the caller; the last one wins. A handler that gives none answers with the empty
  * message of the method's declared type. An action that streams its replies gives as many as it
@@ -115,11 +124,11 @@ HEADGATE_API int headgate_effect(struct headgate_context *context, const char *s
 				 const char *command_name, const ProtobufCMessage *message,
 				 bool is_synchronous);
 
-/* Fails the command: its events, effects (but for those of an action, which are kept) and reply are
- * dropped, the caller gets code and text (cut at 511 bytes). HEADGATE_UNKNOWN sends the text alone,
- * as the other support libraries do. When events were already applied the entity is restarted from
- * its journal. Always returns -1, so that a handler can say `return headgate_fail(...)`. The first
- * failure of a command wins. */
+/* Fails the command: its events or its change of the state, effects (but for those of an action,
+ * which are kept) and reply are dropped, the caller gets code and text (cut at 511 bytes).
+ * HEADGATE_UNKNOWN sends the text alone, as the other support libraries do. When events were
+ * already applied the entity is restarted from its journal. Always returns -1, so that a handler
+ * can say `return headgate_fail(...)`. The first failure of a command wins. */
 HEADGATE_API int headgate_fail(struct headgate_context *context, enum headgate_code code,
 			       const char *format, ...) __attribute__((format(printf, 3, 4)));
 
@@ -133,20 +142,22 @@ HEADGATE_API int headgate_snapshot(struct headgate_context *context,
 HEADGATE_API int headgate_snapshot_any(struct headgate_context *context, const char *type_url,
 				       struct headgate_bytes value);
 
-/* ---- What only a handler of an action may do ----------------------------------------------- */
-
 struct headgate_metadata {
 	struct headgate_bytes key; /* lower case */
 	struct headgate_bytes value;
 };
 
 /* What the caller sent along with the call: the entry at that place, from 0, keys may repeat; and
- * the first value of a key. False when there is none, as always in an entity. Borrowed while the
- * call lives. Values of keys that end in -bin are raw bytes. */
+ * the first value of a key. False when there is none, as always in an entity, unless the proxy was
+ * told to show it there (Headgate: entity.metadata, not for CRDTs). Borrowed until the handler of a
+ * command returns, in an action while the call lives. Values of keys that end in -bin are raw
+ * bytes. */
 HEADGATE_API bool headgate_metadata_at(const struct headgate_context *context, size_t index,
 				       struct headgate_metadata *ret_entry);
 HEADGATE_API bool headgate_metadata_find(const struct headgate_context *context, const char *key,
 					 struct headgate_bytes *ret_value);
+
+/* ---- What only a handler of an action may do ----------------------------------------------- */
 
 /* No replies after those given so far: the call ends when they are sent. Also in on_change of a
  * CRDT entity. */
@@ -164,8 +175,9 @@ HEADGATE_API int headgate_wait(struct headgate_context *context, int64_t wait_ms
  *   - a `const struct headgate_bytes *`, the undecoded value, when it is not.
  * Whatever the state keeps must be copied.
  *
- * Handles one command. Changes the state by emitting events only, never directly. Returns 0, or
- * nonzero for failure (if headgate_fail was not called: UNKNOWN, "Error handling command ..."). */
+ * Handles one command. Changes the state by emitting events (of a value entity: by
+ * headgate_update) only, never directly. Returns 0, or nonzero for failure (if headgate_fail was
+ * not called: UNKNOWN, "Error handling command ..."). */
 typedef int (*headgate_command_fn)(struct headgate_context *context, void *state,
 				   const void *message);
 
@@ -213,6 +225,22 @@ struct headgate_entity {
 	headgate_event_fn read_snapshot; /* into a fresh state */
 	headgate_write_snapshot_fn write_snapshot;
 
+	int64_t passivation_timeout_ms; /* idle time before the proxy lets go; 0 = the proxy's */
+};
+
+/* ---- Declaring a value entity -------------------------------------------------------------- */
+
+/* A value entity type. Borrowed, with all it points at, while the function lives. In its command
+ * handlers `state` is what headgate_update said last, in this activation or any before:
+ *   - a message of state_type, decoded for this command: the handler may change it and give it
+ *     to headgate_update, and nothing happens to the state if it does not;
+ *   - a `const struct headgate_bytes *`, the undecoded value, when there is no state_type;
+ *   - NULL when there is no state. */
+struct headgate_value_entity {
+	const char *service_name;   /* full name of the service in the descriptor set */
+	const char *persistence_id; /* names the entity type in the journal: never change it */
+	const struct headgate_command *commands; /* one row for each method of the service */
+	const ProtobufCMessageDescriptor *state_type;
 	int64_t passivation_timeout_ms; /* idle time before the proxy lets go; 0 = the proxy's */
 };
 
@@ -269,6 +297,8 @@ typedef void (*headgate_log_fn)(void *data, enum headgate_log_level level, const
 struct headgate_function_params {
 	const struct headgate_entity *const *entities; /* borrowed while the function lives */
 	size_t entity_count;
+	const struct headgate_value_entity *const *value_entities; /* likewise */
+	size_t value_entity_count;
 	const struct headgate_action *const *actions; /* likewise */
 	size_t action_count;
 	const struct headgate_crdt_entity *const *crdts; /* likewise; see headgate/crdt.h */

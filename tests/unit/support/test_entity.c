@@ -182,7 +182,7 @@ static int bench_open(struct bench *bench)
 	if (hg_worker_init(&bench->worker, &quiet, MESSAGE_BYTES_MAX))
 		return -1;
 	const struct hg_type *const *types = (const struct hg_type *const *)&bench->type;
-	bench->stream = hg_stream_new(types, 1);
+	bench->stream = hg_stream_new(types, 1, false);
 	return bench->stream ? 0 : -1;
 }
 
