@@ -332,6 +332,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(drains, set_up, entity_world_tear_down),
 		cmocka_unit_test_setup_teardown(metadata_by_option, set_up_closed,
 						entity_world_tear_down),
+		/* and of event sourced entities */
+		cmocka_unit_test_setup_teardown(metadata_by_option, entity_world_set_up_closed,
+						entity_world_tear_down),
 	};
 
 	return cmocka_run_group_tests_name("entity/value_entity", tests, NULL, NULL);
