@@ -158,7 +158,7 @@ export class Scripted {
     call.on('error', () => {});
     const script = await this.run(where, call.request.payload, call.request.metadata);
     await this.answers(call, where, script);
-    if (script.crash) call.destroy(Object.assign(new Error('crashed'), { code: 13, details: 'crashed' }));
+    if (script.crash) call.emit('error', { code: 13, details: 'crashed' });
     else if (!script.hang) call.end();
   }
 
@@ -199,7 +199,7 @@ export class Scripted {
       last = last.then(async () => {
         const script = await this.run(this.where({ service_name: service, name: command.name }), command.payload, command.metadata);
         if (script.hang) return;
-        if (script.crash) { stream.destroy(Object.assign(new Error('crashed'), { code: 13, details: 'crashed' })); return; }
+        if (script.crash) { stream.emit('error', { code: 13, details: 'crashed' }); return; }
         const { failure, ...rest } = action(script);
         stream.write({
           reply: {
