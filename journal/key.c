@@ -100,38 +100,31 @@ static struct span render_like(struct writer *w, struct span head, size_t len, s
 	return span_make(start, len);
 }
 
-/* All names are "hg1:<ns>:{p}:<kind>:<type>", and "/<id>" when there is one: only one is encoded.
- */
-static void render(struct writer *w, const char *namespace_text, const struct journal_key *key,
-		   struct key_names *names)
+/* All names are "hg1:<ns>:{p}:<kind>:<type>", and "/<id>" when there is one. Writes one of kind
+ * 'h'; where its kind stands and how long it is without the id. */
+static struct span render_first(struct writer *w, const char *namespace_text,
+				const struct journal_key *key, size_t *ret_kind_at,
+				size_t *ret_type_len)
 {
 	uint8_t *start = w->at;
 	char digits[TEXT_U64_DIGITS];
-	size_t kind_at;
-	size_t type_len;
 
 	put_span(w, SPAN_LIT(KEY_PREFIX));
 	put_span(w, span_from_str(namespace_text));
 	put_span(w, SPAN_LIT(":{"));
-	put_span(w, text_from_u64(names->partition, digits));
+	put_span(w, text_from_u64(key_partition(key), digits));
 	put_span(w, SPAN_LIT("}:"));
-	kind_at = (size_t)(w->at - start);
+	*ret_kind_at = (size_t)(w->at - start);
 	put_span(w, SPAN_LIT("h:"));
 	put_encoded(w, key->type);
-	type_len = (size_t)(w->at - start);
+	*ret_type_len = (size_t)(w->at - start);
 	put(w, '/');
 	put_encoded(w, key->id);
-	names->head = span_make(start, (size_t)(w->at - start));
-	names->events = render_like(w, names->head, names->head.len, kind_at, 'e');
-	names->feed = render_like(w, names->head, type_len, kind_at, 'f');
-	names->index = render_like(w, names->head, type_len, kind_at, 'i');
+	return span_make(start, (size_t)(w->at - start));
 }
 
-enum status key_render(const char *namespace_text, const struct journal_key *key,
-		       struct key_names *names, struct error *err)
+static enum status check(const struct journal_key *key, struct error *err)
 {
-	struct writer w = {names->bytes_, names->bytes_ + sizeof(names->bytes_), false};
-
 	if (key->type.len == 0 || encoded_len(key->type) > KEY_TYPE_MAX)
 		return error_set(err, ST_INVALID_ARGUMENT,
 				 "the persistence id is empty or longer than %zu bytes",
@@ -141,7 +134,38 @@ enum status key_render(const char *namespace_text, const struct journal_key *key
 				 "entity id \"%.*s...\" is longer than %zu bytes "
 				 "(percent-encoded)",
 				 SPAN_FMT(span_head(key->id, ID_SHOWN)), JOURNAL_ID_MAX);
+	return ST_OK;
+}
+
+enum status key_render(const char *namespace_text, const struct journal_key *key,
+		       struct key_names *names, struct error *err)
+{
+	struct writer w = {names->bytes_, names->bytes_ + sizeof(names->bytes_), false};
+	size_t kind_at;
+	size_t type_len;
+
+	if (check(key, err) != ST_OK)
+		return err->status;
 	names->partition = key_partition(key);
-	render(&w, namespace_text, key, names);
+	names->head = render_first(&w, namespace_text, key, &kind_at, &type_len);
+	names->events = render_like(&w, names->head, names->head.len, kind_at, 'e');
+	names->feed = render_like(&w, names->head, type_len, kind_at, 'f');
+	names->index = render_like(&w, names->head, type_len, kind_at, 'i');
+	return ST_OK;
+}
+
+enum status key_render_crdt(const char *namespace_text, const struct journal_key *key,
+			    struct key_crdt_names *names, struct error *err)
+{
+	struct writer w = {names->bytes_, names->bytes_ + sizeof(names->bytes_), false};
+	size_t kind_at;
+	size_t type_len;
+
+	if (check(key, err) != ST_OK)
+		return err->status;
+	names->state = render_first(&w, namespace_text, key, &kind_at, &type_len);
+	names->bytes_[kind_at] = 'c';
+	names->deltas = render_like(&w, names->state, names->state.len, kind_at, 'd');
+	names->name = span_skip(names->state, kind_at + 2);
 	return ST_OK;
 }

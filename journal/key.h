@@ -33,6 +33,14 @@ struct key_names {
 	uint8_t bytes_[4 * KEY_TEXT_MAX];
 };
 
+/* The same for a CRDT. */
+struct key_crdt_names {
+	struct span state;  /* hash: last position, merged state, tombstone */
+	struct span deltas; /* stream */
+	struct span name;   /* "<type>/<id>" within both */
+	uint8_t bytes_[2 * KEY_TEXT_MAX];
+};
+
 /* Percent-encodes a namespace. Errors: ST_INVALID_ARGUMENT empty or too long. */
 MUST_CHECK enum status key_namespace(const char *name, char *ret_text, size_t size,
 				     struct error *err);
@@ -41,6 +49,9 @@ MUST_CHECK enum status key_namespace(const char *name, char *ret_text, size_t si
  * is too long, or an empty type; names is then undefined. */
 MUST_CHECK enum status key_render(const char *namespace_text, const struct journal_key *key,
 				  struct key_names *names, struct error *err);
+
+MUST_CHECK enum status key_render_crdt(const char *namespace_text, const struct journal_key *key,
+				       struct key_crdt_names *names, struct error *err);
 
 /* XXH64 (seed 0) of type NUL id, modulo KEY_PARTITIONS. */
 unsigned key_partition(const struct journal_key *key);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "journal/crdt_log.h"
 #include "journal/journal.h"
 #include "journal/key.h"
 #include "journal/redis/script_source.h"
@@ -16,25 +17,33 @@
 #define APPEND_ARGS_FIXED ((size_t)14)
 /* An append of a few small events. */
 #define COMMAND_USUAL_BYTES ((size_t)512)
-/* The largest append, as EVAL: payloads, lengths and line ends around them, keys, and the script.
- */
+/* The largest append, or the largest state of a CRDT, as EVAL: payloads, lengths and line ends
+ * around them, keys, and the script. */
 #define COMMAND_BYTES_MAX                                                                          \
-	(JOURNAL_APPEND_BYTES_MAX + (JOURNAL_EVENTS_MAX + 1) * 2 * ARG_FRAME_BYTES +               \
-	 5 * KEY_TEXT_MAX + sizeof(SCRIPT_APPEND_SOURCE) + sizeof(SCRIPT_PUT_SOURCE) + 4096)
+	(CRDT_LOG_STATE_MAX + (JOURNAL_EVENTS_MAX + 1) * 2 * ARG_FRAME_BYTES + 5 * KEY_TEXT_MAX +  \
+	 SCRIPT_BYTES_MAX + 4096)
+/* The longest of the sources. */
+#define SCRIPT_BYTES_MAX ((size_t)8192)
 /* "$", at most 20 digits, and two line ends. */
 #define ARG_FRAME_BYTES ((size_t)25)
 /* "9007199254740991-0" and its NUL. */
 #define SEQUENCE_TEXT_MAX 24
+/* Hexadecimal SHA-1. */
+#define SHA_LEN ((size_t)40)
 
-#define EVALSHA_HEAD(sha) "$7\r\nEVALSHA\r\n$40\r\n" sha "\r\n"
+_Static_assert(JOURNAL_APPEND_BYTES_MAX <= CRDT_LOG_STATE_MAX, "COMMAND_BYTES_MAX");
 
-/* What EVALSHA may name. */
 static const struct {
-	const char *head;
+	const char *sha;
 	const char *source;
-} scripts[] = {
-	{EVALSHA_HEAD(SCRIPT_APPEND_SHA), SCRIPT_APPEND_SOURCE},
-	{EVALSHA_HEAD(SCRIPT_PUT_SHA), SCRIPT_PUT_SOURCE},
+} scripts[REDIS_SCRIPTS_] = {
+	[REDIS_SCRIPT_APPEND] = {SCRIPT_APPEND_SHA, SCRIPT_APPEND_SOURCE},
+	[REDIS_SCRIPT_CRDT_APPEND] = {SCRIPT_CRDT_APPEND_SHA, SCRIPT_CRDT_APPEND_SOURCE},
+	[REDIS_SCRIPT_CRDT_COMPACT] = {SCRIPT_CRDT_COMPACT_SHA, SCRIPT_CRDT_COMPACT_SOURCE},
+	[REDIS_SCRIPT_CRDT_DELETE] = {SCRIPT_CRDT_DELETE_SHA, SCRIPT_CRDT_DELETE_SOURCE},
+	[REDIS_SCRIPT_CRDT_READ] = {SCRIPT_CRDT_READ_SHA, SCRIPT_CRDT_READ_SOURCE},
+	[REDIS_SCRIPT_MEMBERS] = {SCRIPT_MEMBERS_SHA, SCRIPT_MEMBERS_SOURCE},
+	[REDIS_SCRIPT_PUT] = {SCRIPT_PUT_SHA, SCRIPT_PUT_SOURCE},
 };
 
 const char *redis_script_append_source(void)
@@ -179,6 +188,20 @@ void redis_command_put(struct redis_command *command, const struct key_names *na
 		put_payload(command, change->state);
 }
 
+void redis_command_script(struct redis_command *command, enum redis_script script,
+			  const struct span *keys, size_t key_count, const struct span *args,
+			  size_t arg_count)
+{
+	begin(command, 3 + key_count + arg_count);
+	put(command, SPAN_LIT("EVALSHA"));
+	put(command, span_from_str(scripts[script].sha));
+	put_number(command, key_count);
+	for (size_t i = 0; i < key_count; i++)
+		put(command, keys[i]);
+	for (size_t i = 0; i < arg_count; i++)
+		put(command, args[i]);
+}
+
 void redis_command_head(struct redis_command *command, struct span head_key, bool is_verify)
 {
 	/* In the order of enum record_head_field. */
@@ -212,23 +235,34 @@ void redis_command_events(struct redis_command *command, struct span events_key,
 	put_number(command, count);
 }
 
+/* Which script a command calls, by the name behind EVALSHA. */
+static enum redis_script script_of(struct span sha)
+{
+	enum redis_script script = 0;
+
+	while (script < REDIS_SCRIPTS_ && !span_eq_str(sha, scripts[script].sha))
+		script++;
+	BUG_ON(script == REDIS_SCRIPTS_);
+	return script;
+}
+
 void redis_command_to_eval(struct redis_command *command)
 {
+	const struct span head = SPAN_LIT("$7\r\nEVALSHA\r\n$40\r\n");
 	struct buf old = command->text;
 	struct span text = buf_span(&old);
 	size_t count_len = span_find(text, '\n') + 1;
 	struct span rest = span_skip(text, count_len);
-	size_t i = 0;
+	enum redis_script script;
 
-	while (!span_starts_with(rest, span_from_str(scripts[i].head))) {
-		i++;
-		BUG_ON(i == sizeof(scripts) / sizeof(scripts[0]));
-	}
+	BUG_ON(!span_starts_with(rest, head));
+	rest = span_skip(rest, head.len);
+	script = script_of(span_head(rest, SHA_LEN));
 	buf_init(&command->text, COMMAND_BYTES_MAX);
 	command->sent = 0;
 	(void)buf_append(&command->text, span_head(text, count_len)); /* put looks at is_full */
 	put(command, SPAN_LIT("EVAL"));
-	put(command, span_from_str(scripts[i].source));
-	BUG_ON(!buf_append(&command->text, span_skip(rest, strlen(scripts[i].head))));
+	put(command, span_from_str(scripts[script].source));
+	BUG_ON(!buf_append(&command->text, span_skip(rest, SHA_LEN + 2)));
 	buf_fini(&old);
 }

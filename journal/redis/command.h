@@ -46,6 +46,23 @@ void redis_command_append(struct redis_command *command, const struct key_names 
 void redis_command_put(struct redis_command *command, const struct key_names *names,
 		       const struct journal_put *change);
 
+/* The scripts beside meta.lua, which is no EVALSHA. */
+enum redis_script {
+	REDIS_SCRIPT_APPEND,
+	REDIS_SCRIPT_CRDT_APPEND,
+	REDIS_SCRIPT_CRDT_COMPACT,
+	REDIS_SCRIPT_CRDT_DELETE,
+	REDIS_SCRIPT_CRDT_READ,
+	REDIS_SCRIPT_MEMBERS,
+	REDIS_SCRIPT_PUT,
+	REDIS_SCRIPTS_
+};
+
+/* EVALSHA of a script. */
+void redis_command_script(struct redis_command *command, enum redis_script script,
+			  const struct span *keys, size_t key_count, const struct span *args,
+			  size_t arg_count);
+
 /* HMGET of the head: s g x, and the other fields too when not is_verify. */
 void redis_command_head(struct redis_command *command, struct span head_key, bool is_verify);
 

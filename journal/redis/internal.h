@@ -9,6 +9,7 @@
 #include "journal/redis/command.h"
 #include "journal/redis/redis_journal.h"
 #include "journal/redis/reply.h"
+#include "journal/redis/url.h"
 #include "src/base/error.h"
 #include "src/base/list.h"
 #include "src/runtime/loop.h"
@@ -51,6 +52,11 @@ struct redis_journal {
 	struct timer delay_timer;
 	struct loop_task due_task;
 	struct loop_task state_task;
+	struct redis_url url; /* of the server that is talked to; never shown */
+	uint64_t command_timeout_ms;
+	uint64_t backoff_min_ms;
+	uint64_t backoff_max_ms;
+	uint64_t losses;  /* of the connection: what Redis told before one may be gone */
 	uint64_t down_ns; /* since when there is no connection */
 	struct timer down_timer;
 	bool is_sick; /* connected, but appends are refused for a reason that needs a person */
@@ -69,10 +75,27 @@ struct redis_journal {
 	struct metrics_series *pending_gauge;
 };
 
-enum request_kind { REQUEST_LOAD, REQUEST_APPEND, REQUEST_VERIFY, REQUEST_GET };
+enum request_kind { REQUEST_LOAD, REQUEST_APPEND, REQUEST_VERIFY, REQUEST_GET, REQUEST_CALL };
 
 /* Of a load: what the next reply is, or what is waited for. */
 enum load_step { LOAD_HEAD, LOAD_EVENTS, LOAD_RECHECK, LOAD_HELD };
+
+struct redis_request;
+
+/* A request of the folder's other parts (members, CRDTs): a command that is sent, waits, and is
+ * sent again as the others are. on_reply and on_fail end with redis_request_settle, the caller's
+ * own callback, redis_request_end. */
+struct redis_call_ops {
+	bool is_write; /* a lost reply leaves its outcome unknown */
+	bool is_vital; /* goes out whatever else waits */
+	/* Before every sending; may write the command anew, or fail it and return false. */
+	bool (*on_submit)(struct redis_request *r);
+	/* Not an error. Instead of ending it may hold the request until its deadline. */
+	void (*on_reply)(struct redis_request *r, const struct redisReply *reply);
+	void (*on_fail)(struct redis_request *r, const struct error *error);
+	/* Releases what the request's data holds. */
+	void (*on_free)(void *data);
+};
 
 struct redis_request {
 	struct journal_request base;
@@ -96,6 +119,8 @@ struct redis_request {
 	/* verify */
 	journal_verify_fn on_verify;
 	journal_get_fn on_get;
+	/* call; on_submit and on_free may be NULL */
+	const struct redis_call_ops *call;
 	/* load */
 	const struct journal_load_ops *ops;
 	enum load_step step;
@@ -131,6 +156,8 @@ void redis_request_admit(struct redis_request *r);
 void redis_request_submit(struct redis_request *r);
 /* The connection broke: sends it again later, or frees it when nobody waits for it. */
 void redis_request_lost(struct redis_request *r);
+/* Whether a lost reply leaves something unknown. */
+bool redis_request_is_write(const struct redis_request *r);
 /* Makes the final callback and lets go of the request. */
 void redis_request_fail(struct redis_request *r, const struct error *error);
 /* The same at the end of the turn. */
@@ -141,6 +168,17 @@ void redis_request_free(struct redis_request *r);
  * still to come. redis_request_end is called after the callback. */
 void redis_request_settle(struct redis_request *r);
 void redis_request_end(struct redis_request *r);
+
+/* A call, whose command the caller fills in before redis_request_admit. data is what on_free gets.
+ */
+struct redis_request *redis_call_new(struct redis_journal *j, const struct redis_call_ops *ops,
+				     uint64_t deadline_ns, void *data);
+/* The command's text is not needed any more: the call is held. */
+void redis_call_hold(struct redis_request *r);
+/* The reply is nothing our own script says. */
+void redis_call_bad_reply(struct redis_request *r, const struct error *error);
+/* PUBLISH, and nobody waits for what comes of it. */
+void redis_call_publish(struct redis_journal *j, const char *channel, const char *text);
 
 /* load.c */
 struct journal_request *redis_load(struct journal *journal, const struct journal_key *key,

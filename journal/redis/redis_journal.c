@@ -165,7 +165,7 @@ static void on_down_limit(void *data)
 	list_for_each_safe (node, &j->waiting) {
 		struct redis_request *r = list_entry(node, struct redis_request, node);
 
-		if (!r->is_maybe_done || r->kind != REQUEST_APPEND)
+		if (!r->is_maybe_done || !redis_request_is_write(r))
 			redis_request_fail_later(r, &error);
 	}
 }
@@ -176,6 +176,7 @@ static void on_lost(void *data, struct list *commands, const struct error *error
 	bool is_culprit = error->status == ST_OUT_OF_RANGE; /* the first one is */
 	struct list *node;
 
+	j->losses++;
 	j->down_ns = loop_now_ns(j->loop);
 	timer_start_in(&j->down_timer, REDIS_DOWN_LIMIT_MS);
 	LOG(WARN, JOURNAL_LOST, LOG_STR("error", error->message));
@@ -380,6 +381,13 @@ static struct redis_journal *journal_new(struct loop *loop,
 	return j;
 }
 
+static void set_times(struct redis_journal *j, const struct redis_journal_params *params)
+{
+	j->command_timeout_ms = params->command_timeout_ms;
+	j->backoff_min_ms = j->embedded ? CHILD_BACKOFF_MIN_MS : params->backoff_min_ms;
+	j->backoff_max_ms = j->embedded ? CHILD_BACKOFF_MAX_MS : params->backoff_max_ms;
+}
+
 static void open_connection(struct redis_journal *j, const struct redis_journal_params *params,
 			    const struct redis_url *url)
 {
@@ -387,13 +395,14 @@ static void open_connection(struct redis_journal *j, const struct redis_journal_
 		.url = url,
 		.namespace_text = j->namespace_text,
 		.command_timeout_ms = params->command_timeout_ms,
-		.backoff_min_ms = j->embedded ? CHILD_BACKOFF_MIN_MS : params->backoff_min_ms,
-		.backoff_max_ms = j->embedded ? CHILD_BACKOFF_MAX_MS : params->backoff_max_ms,
+		.backoff_min_ms = j->backoff_min_ms,
+		.backoff_max_ms = j->backoff_max_ms,
 		.pipeline_max = params->pipeline_max ? params->pipeline_max : PIPELINE_MAX,
 		.is_loss_expected = j->embedded && params->durability &&
 				    strcmp(params->durability, "memory") == 0,
 	};
 
+	j->url = *url;
 	j->connection = redis_connection_new(j->loop, &connection, &connection_ops, j);
 	if (!j->embedded || embedded_pid(j->embedded))
 		redis_connection_start(j->connection);
@@ -422,6 +431,7 @@ enum status redis_journal_open(struct loop *loop, const struct redis_journal_par
 		redis_close(&j->base);
 		return st;
 	}
+	set_times(j, params);
 	open_connection(j, params, &url);
 	j->on_state = on_state;
 	j->data = data;

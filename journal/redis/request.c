@@ -7,6 +7,8 @@
 #include "src/base/mem.h"
 #include "src/base/metrics.h"
 
+/* Nobody waits for a publication; whoever misses it asks again. */
+#define PUBLISH_LIMIT_MS ((uint64_t)2000)
 /* LOADING, TRYAGAIN, BUSY: asked again so often. */
 #define RETRY_DELAY_MS ((uint64_t)20)
 
@@ -60,6 +62,8 @@ void redis_request_free(struct redis_request *r)
 	j->pending_bytes -= redis_command_len(&r->command);
 	show_pending(j);
 	redis_command_fini(&r->command);
+	if (r->call && r->call->on_free)
+		r->call->on_free(r->data);
 	mem_free(r->error);
 	mem_free(r->keys);
 	mem_free(r);
@@ -103,6 +107,8 @@ void redis_request_submit(struct redis_request *r)
 	struct redis_journal *j = redis_journal_of(r->base.journal);
 
 	list_remove(&r->node);
+	if (r->call && r->call->on_submit && !r->call->on_submit(r))
+		return;
 	if (redis_connection_is_ready(j->connection)) {
 		r->is_sent = true;
 		redis_connection_send(j->connection, &r->command);
@@ -119,7 +125,8 @@ void redis_request_admit(struct redis_request *r)
 	j->pending_bytes += redis_command_len(&r->command);
 	if (r->error)
 		return;
-	if (j->pending > j->max_pending || j->pending_bytes > REDIS_PENDING_BYTES_MAX) {
+	if ((j->pending > j->max_pending || j->pending_bytes > REDIS_PENDING_BYTES_MAX) &&
+	    !(r->call && r->call->is_vital)) {
 		(void)error_set(&error, ST_RESOURCE_EXHAUSTED,
 				"too many requests wait for the journal (%zu)", j->pending - 1);
 		redis_request_fail_later(r, &error);
@@ -210,6 +217,8 @@ void redis_request_fail(struct redis_request *r, const struct error *error)
 		verify_done(r, JOURNAL_ERROR, error);
 	else if (r->kind == REQUEST_GET)
 		get_done(r, NULL, JOURNAL_ERROR, error);
+	else if (r->kind == REQUEST_CALL)
+		r->call->on_fail(r, error);
 	else
 		redis_load_done(r, JOURNAL_ERROR, error);
 }
@@ -226,6 +235,11 @@ void redis_request_fail_later(struct redis_request *r, const struct error *error
 	loop_task_schedule(j->loop, &j->due_task);
 }
 
+bool redis_request_is_write(const struct redis_request *r)
+{
+	return r->kind == REQUEST_APPEND || (r->kind == REQUEST_CALL && r->call->is_write);
+}
+
 /* Never decisive: whoever asked must treat the outcome as unknown when it was sent. */
 static void on_deadline(void *data)
 {
@@ -236,7 +250,7 @@ static void on_deadline(void *data)
 	if (redis_connection_is_ready(j->connection))
 		(void)error_set(
 			&error, ST_UNAVAILABLE, "the journal did not answer before the deadline%s",
-			r->kind == REQUEST_APPEND && r->is_sent ? ": the outcome is unknown" : "");
+			redis_request_is_write(r) && r->is_sent ? ": the outcome is unknown" : "");
 	else
 		(void)error_set(&error, ST_UNAVAILABLE,
 				"the journal was away until the deadline: %s",
@@ -277,7 +291,7 @@ static void on_error_reply(struct redis_request *r, const struct redisReply *rep
 }
 
 /* What our own script or the stored bytes should never be. */
-static void on_bad_reply(struct redis_request *r, const struct error *error)
+void redis_call_bad_reply(struct redis_request *r, const struct error *error)
 {
 	redis_journal_alarm(redis_journal_of(r->base.journal), error, false);
 	redis_request_fail(r, error);
@@ -297,7 +311,7 @@ static void append_reply(struct redis_request *r, const struct redisReply *reply
 		r->command.sent = 0;
 		r->is_maybe_done = false;
 	}
-	on_bad_reply(r, &error);
+	redis_call_bad_reply(r, &error);
 }
 
 static void verify_reply(struct redis_request *r, const struct redisReply *reply)
@@ -306,7 +320,7 @@ static void verify_reply(struct redis_request *r, const struct redisReply *reply
 	struct error error;
 
 	if (reply_head(reply, true, &now, &error) != ST_OK)
-		on_bad_reply(r, &error);
+		redis_call_bad_reply(r, &error);
 	else if (now.is_erased)
 		verify_done(r, JOURNAL_ERASED, NULL);
 	else if (now.head.sequence != r->head.sequence ||
@@ -325,7 +339,7 @@ static void get_reply(struct redis_request *r, const struct redisReply *reply)
 	if (st == ST_OK && !found.is_erased && !found.is_value && found.head.sequence > 0)
 		st = error_set(&error, ST_FAILED_PRECONDITION, "%s", REPLY_OTHER_KIND);
 	if (st != ST_OK)
-		on_bad_reply(r, &error);
+		redis_call_bad_reply(r, &error);
 	else if (found.is_erased)
 		get_done(r, NULL, JOURNAL_ERASED, NULL);
 	else
@@ -346,6 +360,8 @@ static void on_reply(struct redis_command *command, const struct redisReply *rep
 		verify_reply(r, reply);
 	else if (r->kind == REQUEST_GET)
 		get_reply(r, reply);
+	else if (r->kind == REQUEST_CALL)
+		r->call->on_reply(r, reply);
 	else
 		redis_load_reply(r, reply);
 }
@@ -464,4 +480,50 @@ struct journal_request *redis_verify(struct journal *journal, const struct journ
 		redis_request_fail_later(r, &error);
 	redis_request_admit(r);
 	return &r->base;
+}
+
+/* ---- calls ---------------------------------------------------------------------------------- */
+struct redis_request *redis_call_new(struct redis_journal *j, const struct redis_call_ops *ops,
+				     uint64_t deadline_ns, void *data)
+{
+	struct redis_request *r = redis_request_new(j, REQUEST_CALL, deadline_ns, data);
+
+	r->call = ops;
+	return r;
+}
+
+void redis_call_hold(struct redis_request *r)
+{
+	struct redis_journal *j = redis_journal_of(r->base.journal);
+
+	j->pending_bytes -= redis_command_len(&r->command);
+	redis_command_fini(&r->command);
+}
+
+static void on_published(struct redis_request *r, const struct redisReply *reply)
+{
+	(void)reply; /* how many heard it */
+	redis_request_settle(r);
+	redis_request_end(r);
+}
+
+static void on_not_published(struct redis_request *r, const struct error *error)
+{
+	(void)error; /* who waits for it will ask again */
+	redis_request_settle(r);
+	redis_request_end(r);
+}
+
+void redis_call_publish(struct redis_journal *j, const char *channel, const char *text)
+{
+	static const struct redis_call_ops ops = {
+		.on_reply = on_published,
+		.on_fail = on_not_published,
+	};
+	const char *words[] = {"PUBLISH", channel, text, NULL};
+	struct redis_request *r = redis_call_new(
+		j, &ops, clock_deadline(clock_mono_ns(), PUBLISH_LIMIT_MS * NS_PER_MS), NULL);
+
+	redis_command_words(&r->command, words);
+	redis_request_admit(r);
 }

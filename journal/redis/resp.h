@@ -15,9 +15,9 @@ struct error;
 
 /* Elements of one array: a page of events has 256, SCAN may return some thousands. */
 #define RESP_ELEMENTS_MAX 65536
-/* Bytes of one reply. An event or a snapshot has at most 4 MiB; a page that is larger is asked
- * again in smaller pieces. */
-#define RESP_REPLY_BYTES_MAX ((size_t)16 * 1024 * 1024)
+/* Bytes of one reply. An event or a snapshot has at most 4 MiB, and a page that is larger is asked
+ * again in smaller pieces; the state of a CRDT has at most 16 MiB and comes in one. */
+#define RESP_REPLY_BYTES_MAX ((size_t)17 * 1024 * 1024)
 
 struct resp;
 
