@@ -25,11 +25,7 @@ static enum status take(struct grpc_web_reader *reader, enum grpc_web_form form,
 		case GRPC_FRAME_BAD:
 			return err.status;
 		case GRPC_FRAME_MORE:
-		case GRPC_FRAME_WORK: /* this reader does not unpack */
 			return ST_OK;
-		case GRPC_FRAME_WORK:
-			BUG_ON(true); /* nothing is unpacked here */
-			break;
 		case GRPC_FRAME_DONE:
 			BUG_ON(message.len > MESSAGE_BYTES_MAX);
 			(void)grpc_web_write_message(form, message, out); /* checked at the end */
