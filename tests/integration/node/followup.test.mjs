@@ -297,6 +297,17 @@ describe('limits and ends', () => {
     assert.equal(commands().filter((line) => /many\d+ over$/.test(line)).length, 20);
   });
 
+  it('an effect on a stream without an end is cut in time, and the command is fine (R-10)', async () => {
+    const hasty = await world.gateway({
+      functionPort: fn.port, env: { HEADGATE_FOLLOWUP_TIMEOUT: '1s', JOURNAL_URL: `embedded:${path.join(world.dir, 'hasty')}` },
+    });
+    const client = world.client(hasty, path.join(dir, 'scripted.proto'), 'scripted.Act');
+    const effects = [{ to: 'Act.Out', sync: true, script: { results: [{ reply: '1' }], hang: true } }, { to: 'Act.Unary', sync: true, script: { name: 'next' } }];
+    assert.equal((await call(client, 'Unary', saying(fresh(), { reply: 'fine', effects }))).text, 'fine');
+    await begun('Act.Out cancelled', 'Act.Unary next over');
+    assert.ok(hasty.event('effect_failed', ({ code }) => code === 'DEADLINE_EXCEEDED'));
+  });
+
   it('a gateway that ends waits for the effects that an answer waits for', async () => {
     const id = fresh();
     const answer = call(thing, 'Do', saying(id, { reply: 'answered', effects: [{ to: 'Second.Do', sync: true, script: { id, name: 'slow', gate: `end${id}` } }] }));

@@ -41,7 +41,7 @@ export function compile(dir, text, flags = ['--include_imports'], name = 'script
   fs.mkdirSync(dir, { recursive: true });
   fs.writeFileSync(path.join(dir, name), text);
   execFileSync('protoc', [`-I${dir}`, ...include.map((folder) => `-I${folder}`), ...flags,
-    `--descriptor_set_out=${path.join(dir, 'out.desc')}`, name]);
+    `--descriptor_set_out=${path.join(dir, 'out.desc')}`, name], { stdio: ['ignore', 'ignore', 'pipe'] });
   return fs.readFileSync(path.join(dir, 'out.desc'));
 }
 
@@ -215,6 +215,7 @@ export class Scripted {
   }
 
   async listen(port) {
+    this.port = port;
     await waitFor('the port', () => new Promise((resolve) => {
       this.server.bindAsync(`127.0.0.1:${port}`, grpc.ServerCredentials.createInsecure(), (error) => resolve(!error));
     }));
