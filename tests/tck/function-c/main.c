@@ -13,6 +13,11 @@ int main(void)
 		&tck_event_sourced_two,
 		&tck_event_sourced_configured,
 	};
+	static const struct headgate_value_entity *const values[] = {
+		&tck_value_model,
+		&tck_value_two,
+		&tck_value_configured,
+	};
 	static const struct headgate_crdt_entity *const crdts[] = {
 		&tck_crdt_model,
 		&tck_crdt_two,
@@ -22,6 +27,8 @@ int main(void)
 	return headgate_function_main(&(struct headgate_function_params){
 		.entities = entities,
 		.entity_count = sizeof entities / sizeof entities[0],
+		.value_entities = values,
+		.value_entity_count = sizeof values / sizeof values[0],
 		.crdts = crdts,
 		.crdt_count = sizeof crdts / sizeof crdts[0],
 		.actions = actions,

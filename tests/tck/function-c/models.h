@@ -13,6 +13,10 @@ extern const struct headgate_entity tck_event_sourced_model;
 extern const struct headgate_entity tck_event_sourced_two;
 extern const struct headgate_entity tck_event_sourced_configured;
 
+extern const struct headgate_value_entity tck_value_model;
+extern const struct headgate_value_entity tck_value_two;
+extern const struct headgate_value_entity tck_value_configured;
+
 extern const struct headgate_crdt_entity tck_crdt_model;
 extern const struct headgate_crdt_entity tck_crdt_two;
 extern const struct headgate_crdt_entity tck_crdt_configured;
