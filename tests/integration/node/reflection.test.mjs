@@ -180,6 +180,7 @@ for (const version of ['v1', 'v1alpha']) {
         const asking = newAsking(world, gateway);
         assert.deepEqual(await asking.services(), [self]);
         await asking.end();
+        await gateway.kill('SIGTERM'); // and its journal, before the directory goes
       } finally {
         await world.end();
       }
