@@ -1,11 +1,14 @@
 #include <string.h>
 
+#include "cloudstate/tck/model/crdt.pb-c.h"
 #include "tests/tck/function-c/crdt_model.h"
 #include "tests/tck/function-c/models.h"
 
 #define MODEL "cloudstate.tck.model.crdt"
 #define TWO MODEL ".CrdtTwo"
 
+typedef Cloudstate__Tck__Model__Crdt__State State;
+typedef Cloudstate__Tck__Model__Crdt__Update Update;
 typedef Cloudstate__Tck__Model__Crdt__Request Request;
 typedef Cloudstate__Tck__Model__Crdt__StreamedRequest StreamedRequest;
 typedef Cloudstate__Tck__Model__Crdt__RequestAction Action;

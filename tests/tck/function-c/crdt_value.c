@@ -3,6 +3,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cloudstate/tck/model/crdt.pb-c.h"
+
+typedef Cloudstate__Tck__Model__Crdt__State State;
+typedef Cloudstate__Tck__Model__Crdt__Update Update;
+
 #define UPDATE(NAME) CLOUDSTATE__TCK__MODEL__CRDT__UPDATE__UPDATE_##NAME
 #define VALUE(NAME) CLOUDSTATE__TCK__MODEL__CRDT__STATE__VALUE_##NAME
 #define SET_ACTION(NAME) CLOUDSTATE__TCK__MODEL__CRDT__ORSET_UPDATE__ACTION_##NAME

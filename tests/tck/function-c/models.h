@@ -1,5 +1,5 @@
-#ifndef HEADGATE_TESTS_TCK_MODELS_H
-#define HEADGATE_TESTS_TCK_MODELS_H
+#ifndef HEADGATE_TESTS_TCK_FUNCTION_C_MODELS_H
+#define HEADGATE_TESTS_TCK_FUNCTION_C_MODELS_H
 
 #include <headgate/crdt.h>
 #include <headgate/function.h>

@@ -1,5 +1,5 @@
-#ifndef HEADGATE_TESTS_ACTION_BENCH_H
-#define HEADGATE_TESTS_ACTION_BENCH_H
+#ifndef HEADGATE_TESTS_UNIT_SUPPORT_ACTION_BENCH_H
+#define HEADGATE_TESTS_UNIT_SUPPORT_ACTION_BENCH_H
 
 #include "cloudstate/action.pb-c.h"
 #include "support/c/action.h"
