@@ -9,7 +9,10 @@
 #include <string.h>
 
 #include "httpapi/front/front.h"
+#include "journal/crdt_log.h"
 #include "journal/journal.h"
+#include "journal/members.h"
+#include "journal/redis/redis_crdt_log.h"
 #include "journal/redis/redis_journal.h"
 #include "src/base/clock.h"
 #include "src/base/error.h"
@@ -44,17 +47,28 @@ static bool server_blame(struct server *server, const char *part, const char **r
 	return false;
 }
 
+/* All but the other gateways' knowledge of us, which waits for this. */
+static bool server_can_serve(struct server *server, const char **reason)
+{
+	if (!userfn_is_ready(server->userfn, reason))
+		return server_blame(server, "user function", reason);
+	if (!journal_is_ready(server->journal, reason))
+		return server_blame(server, "journal", reason);
+	if (!redis_crdt_log_is_ready(server->crdt_log, reason))
+		return server_blame(server, "news of CRDTs", reason);
+	return front_is_ready(server->front, reason) || server_blame(server, "routes", reason);
+}
+
 bool server_is_ready(struct server *server, const char **reason)
 {
 	if (server->phase != SERVER_SERVING) {
 		*reason = "shutting down";
 		return false;
 	}
-	if (!userfn_is_ready(server->userfn, reason))
-		return server_blame(server, "user function", reason);
-	if (!journal_is_ready(server->journal, reason))
-		return server_blame(server, "journal", reason);
-	return front_is_ready(server->front, reason) || server_blame(server, "routes", reason);
+	if (!server_can_serve(server, reason))
+		return false;
+	return members_is_settled(server->members, reason) ||
+	       server_blame(server, "members", reason);
 }
 
 static void server_set_gauge(struct server *server, enum metric metric, int64_t value)
@@ -87,6 +101,9 @@ static void server_on_change(void *data)
 	router_renew(server->router);
 	entity_table_renew(server->entities);
 	front_note_ready(server->front);
+	if (server->phase == SERVER_SERVING)
+		members_set_state(server->members,
+				  server_can_serve(server, &reason) ? MEMBER_UP : MEMBER_STARTING);
 	is_ready = server_is_ready(server, &reason);
 	if (is_ready != server->was_ready && server->phase == SERVER_SERVING)
 		server_log_readiness(server, is_ready, reason);
@@ -274,6 +291,8 @@ static enum status server_open_all(struct server *server, struct error *err)
 	timer_init(&server->grace_timer, server->loop, server_on_grace_over, server);
 	status = server_open_journal(server, err);
 	if (status == ST_OK)
+		status = server_open_members(server, server_note_change, err);
+	if (status == ST_OK)
 		status = server_open_userfn(server, err);
 	if (status != ST_OK)
 		return status;
@@ -323,6 +342,8 @@ void server_free(struct server *server)
 	router_free(server->router);
 	entity_table_free(server->entities);
 	userfn_close(server->userfn);
+	crdt_log_close(server->crdt_log);
+	members_close(server->members);
 	journal_close(server->journal);
 	signals_stop(server->signals);
 	metrics_free(server->metrics);

@@ -11,9 +11,11 @@
 /* What the files of this folder share. */
 struct buf;
 struct config;
+struct crdt_log;
 struct entity_table;
 struct front;
 struct journal;
+struct members;
 struct metrics;
 struct router;
 struct signals;
@@ -24,6 +26,7 @@ enum server_phase {
 	SERVER_SERVING,
 	SERVER_DRAINING_CALLS,	  /* no new connections; running calls finish */
 	SERVER_DRAINING_ENTITIES, /* entities are passivated */
+	SERVER_LEAVING,		  /* the other gateways are told */
 	SERVER_STOPPED,
 };
 
@@ -34,6 +37,8 @@ struct server {
 	struct metrics *metrics;
 	struct signals *signals;
 	struct journal *journal;
+	struct members *members;
+	struct crdt_log *crdt_log;
 	struct userfn *userfn;
 	struct entity_table *entities;
 	struct router *router;
@@ -49,6 +54,10 @@ struct server {
 
 /* True when calls can be served; otherwise reason gets a sentence. */
 bool server_is_ready(struct server *server, const char **reason);
+
+/* membership.c: opens members and the log of CRDTs. */
+MUST_CHECK enum status server_open_members(struct server *server, void (*on_change)(void *data),
+					   struct error *err);
 
 /* shutdown.c: data is the server. */
 void server_on_signal(void *data, int signal_number);

@@ -1,10 +1,11 @@
 /* The ordered end: readiness goes first, then the fronts finish what runs, then the entities are
- * passivated, so that their streams end in order; journal and function are closed last, by
- * server_free. Each phase ends by itself or when shutdown.grace is over; a second signal ends at
- * once. Spec: cloudstate-protocol D-61. */
+ * passivated, so that their streams end in order, then the other gateways are told; journal and
+ * function are closed last, by server_free. Each phase ends by itself or when shutdown.grace is
+ * over; a second signal ends at once. Spec: cloudstate-protocol D-61. */
 #include <signal.h>
 
 #include "httpapi/front/front.h"
+#include "journal/members.h"
 #include "src/base/clock.h"
 #include "src/base/log.h"
 #include "src/config/config.h"
@@ -28,9 +29,22 @@ void server_give_up(struct server *server, const char *reason)
 	server_stop(server, 1);
 }
 
-static void server_on_entities_done(void *data)
+static void server_on_left(void *data)
 {
 	server_stop(data, 0);
+}
+
+static void server_leave(struct server *server)
+{
+	if (server->phase == SERVER_LEAVING)
+		return;
+	server->phase = SERVER_LEAVING;
+	members_leave(server->members, server_on_left, server);
+}
+
+static void server_on_entities_done(void *data)
+{
+	server_leave(data);
 }
 
 static void server_on_calls_done(void *data)
@@ -43,7 +57,7 @@ static void server_on_calls_done(void *data)
 
 void server_on_grace_over(void *data)
 {
-	server_stop(data, 0);
+	server_leave(data);
 }
 
 void server_on_signal(void *data, int signal_number)
@@ -60,6 +74,7 @@ void server_on_signal(void *data, int signal_number)
 	LOG(INFO, SHUTTING_DOWN, LOG_INT("signal", signal_number),
 	    LOG_UINT("calls", router_active(server->router)),
 	    LOG_UINT("entities", entity_table_active(server->entities)));
+	members_set_state(server->members, MEMBER_LEAVING);
 	timer_start_in(&server->grace_timer, server->config->shutdown_grace_ms);
 	front_drain(server->front, server_on_calls_done, server);
 }

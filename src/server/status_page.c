@@ -3,6 +3,7 @@
 #include <time.h>
 
 #include "journal/journal.h"
+#include "journal/members.h"
 #include "proto/schema.h"
 #include "src/base/buf.h"
 #include "src/base/clock.h"
@@ -113,6 +114,30 @@ static json_t *status_journal(const struct server *server)
 	return journal;
 }
 
+static json_t *status_members(const struct server *server)
+{
+	static const char *const states[] = {"starting", "up", "leaving"};
+	uint64_t version;
+	size_t count;
+	const struct member *view = members_view(server->members, &count, &version);
+	const char *reason = NULL;
+	bool is_settled = members_is_settled(server->members, &reason);
+	json_t *page = status_component(is_settled, reason);
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < count; i++) {
+		json_t *member = json_object();
+
+		json_object_set_new(member, "address", json_string(view[i].address));
+		json_object_set_new(member, "state", json_string(states[view[i].state]));
+		json_array_append_new(list, member);
+	}
+	json_object_set_new(page, "address", json_string(members_address(server->members)));
+	json_object_set_new(page, "version", json_integer((json_int_t)version));
+	json_object_set_new(page, "view", list);
+	return page;
+}
+
 void server_status_page(void *data, struct buf *out)
 {
 	struct server *server = data;
@@ -127,6 +152,7 @@ void server_status_page(void *data, struct buf *out)
 		json_integer((json_int_t)((clock_mono_ns() - server->started_ns) / NS_PER_MS)));
 	json_object_set_new(page, "function", status_function(server));
 	json_object_set_new(page, "journal", status_journal(server));
+	json_object_set_new(page, "members", status_members(server));
 	json_object_set_new(page, "calls", json_integer((json_int_t)router_active(server->router)));
 	json_object_set_new(page, "entities",
 			    json_integer((json_int_t)entity_table_active(server->entities)));

@@ -85,6 +85,8 @@ class Program {
 }
 
 // One test's world: made per test, torn down whole.
+let gateways = 0;
+
 export class World {
   constructor() {
     this.dir = fs.mkdtempSync(path.join(os.tmpdir(), 'headgate-test-'));
@@ -142,6 +144,8 @@ export class World {
     const program = this.start(file, rest, {
       PORT: '0', ADMIN_PORT: '0',
       JOURNAL_URL: `embedded:${path.join(this.dir, 'journal')}`,
+      // No two of one namespace may share it, and one that is started anew waits until the last is forgotten.
+      HEADGATE_PEER_ADDRESS: `gateway-${process.pid}-${(gateways += 1)}.example:7355`,
       USER_FUNCTION_HOST: '127.0.0.1',
       USER_FUNCTION_PORT: String(functionPort ?? 1),
       ...env,
