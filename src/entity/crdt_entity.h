@@ -152,6 +152,7 @@ struct crdt_table {
 	struct buf name;	/* key of a look-up */
 	struct span *addresses; /* of members UP; borrowed from the view */
 	size_t address_count;
+	uint64_t members_version; /* that entities were told of */
 	struct metrics_series *function_streams;
 	struct metrics_series *streams_active;
 	uint64_t epoch;

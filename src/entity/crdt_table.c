@@ -19,6 +19,7 @@
 #define TEXT_QUEUE_FULL "Too many commands wait for this entity"
 #define TEXT_BYTES_FULL "Too many commands wait for entities"
 #define TEXT_ACTIVE_FULL "Too many entities are active"
+#define TEXT_UNSETTLED "This gateway has not joined the others yet"
 #define TEXT_STREAMS_FULL "Too many streamed calls are open"
 
 /* Told to callers who met a limit. */
@@ -148,7 +149,13 @@ struct crdt_members crdt_table_members(struct crdt_table *table)
 void crdt_table_members_changed(struct crdt_table *table)
 {
 	struct map_node *node = map_next(&table->entities, NULL);
+	uint64_t version;
+	size_t count;
 
+	(void)members_view(table->members, &count, &version);
+	if (version == table->members_version)
+		return;
+	table->members_version = version;
 	while (node) {
 		struct map_node *next = map_next(&table->entities, node);
 		struct crdt_entity *entity = container_of(node, struct crdt_entity, node);
@@ -202,13 +209,15 @@ static bool make_room(struct crdt_table *table)
 	return true;
 }
 
-/* NULL: no room. */
+/* NULL: no room, or this replica may be another process still; text says which. */
 static struct crdt_entity *find_entity(struct crdt_table *table,
-				       const struct entity_command *command)
+				       const struct entity_command *command, const char **ret_text)
 {
+	const char *reason;
 	struct span type_name = command->method->service->persistence_id;
 	struct map_node *node;
 
+	*ret_text = TEXT_ACTIVE_FULL;
 	buf_reset(&table->name);
 	if (!buf_append(&table->name, type_name) || !buf_append_byte(&table->name, '\0') ||
 	    !buf_append(&table->name, command->key))
@@ -216,6 +225,10 @@ static struct crdt_entity *find_entity(struct crdt_table *table,
 	node = map_find(&table->entities, buf_span(&table->name));
 	if (node)
 		return container_of(node, struct crdt_entity, node);
+	*ret_text = TEXT_UNSETTLED;
+	if (!members_is_settled(table->members, &reason))
+		return NULL;
+	*ret_text = TEXT_ACTIVE_FULL;
 	if (!make_room(table))
 		return NULL;
 	return crdt_entity_new(table, find_type(table, type_name), buf_span(&table->name),
@@ -236,6 +249,7 @@ static void admit(struct crdt_table *table, struct crdt_ticket *ticket,
 		  const struct entity_command *command)
 {
 	struct crdt_entity *entity;
+	const char *text;
 
 	if (table->is_draining) {
 		refuse(ticket, ST_UNAVAILABLE, TEXT_SHUTTING_DOWN);
@@ -249,9 +263,11 @@ static void admit(struct crdt_table *table, struct crdt_ticket *ticket,
 		refuse(ticket, ST_RESOURCE_EXHAUSTED, TEXT_BYTES_FULL);
 		return;
 	}
-	entity = find_entity(table, command);
+	entity = find_entity(table, command, &text);
 	if (!entity) {
-		refuse(ticket, ST_RESOURCE_EXHAUSTED, TEXT_ACTIVE_FULL);
+		refuse(ticket,
+		       strcmp(text, TEXT_UNSETTLED) == 0 ? ST_UNAVAILABLE : ST_RESOURCE_EXHAUSTED,
+		       text);
 		return;
 	}
 	if (entity->fsm.queued + entity->fsm.unanswered >= table->limits.queue_max) {

@@ -82,7 +82,7 @@ size_t crdt_table_queued(const struct crdt_table *table);
 /* As entity_table_renew. */
 void crdt_table_renew(struct crdt_table *table);
 
-/* The view of members changed. */
+/* The view of members may have changed. */
 void crdt_table_members_changed(struct crdt_table *table);
 
 /* Lets every entity finish its commands and passivates it; on_done once all are gone. New commands

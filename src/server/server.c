@@ -20,6 +20,7 @@
 #include "src/base/mem.h"
 #include "src/base/metrics.h"
 #include "src/config/config.h"
+#include "src/entity/crdt_table.h"
 #include "src/entity/entity_table.h"
 #include "src/router/action.h"
 #include "src/router/router.h"
@@ -101,6 +102,7 @@ static void server_on_change(void *data)
 	router_renew(server->router);
 	entity_table_renew(server->entities);
 	front_note_ready(server->front);
+	server_crdts_on_change(server);
 	if (server->phase == SERVER_SERVING)
 		members_set_state(server->members,
 				  server_can_serve(server, &reason) ? MEMBER_UP : MEMBER_STARTING);
@@ -141,7 +143,8 @@ static void server_on_tick(void *data)
 	server_set_gauge(server, METRIC_MEMORY_ALLOCATED,
 			 (int64_t)(memory.uordblks + memory.hblkhd - mem_kept_bytes()));
 	server_set_gauge(server, METRIC_COMMANDS_QUEUED,
-			 (int64_t)entity_table_queued(server->entities));
+			 (int64_t)(entity_table_queued(server->entities) +
+				   crdt_table_queued(server->crdts)));
 	server_set_gauge(server, METRIC_FUNCTION_STREAMS_WAITING,
 			 (int64_t)userfn_waiting(server->userfn));
 	timer_start_in(&server->tick_timer, SERVER_TICK_MS);
@@ -262,6 +265,7 @@ static void server_open_router(struct server *server)
 
 	server->router = router_new(server->loop, server->userfn, server->entities, server->metrics,
 				    &limits);
+	router_serve_crdts(server->router, server->crdts);
 }
 
 static enum status server_open_front(struct server *server, struct error *err)
@@ -297,6 +301,7 @@ static enum status server_open_all(struct server *server, struct error *err)
 	if (status != ST_OK)
 		return status;
 	server_open_entities(server);
+	server_open_crdts(server);
 	server_open_router(server);
 	status = server_open_front(server, err);
 	if (status != ST_OK)
@@ -341,6 +346,7 @@ void server_free(struct server *server)
 	front_close(server->front);
 	router_free(server->router);
 	entity_table_free(server->entities);
+	crdt_table_free(server->crdts);
 	userfn_close(server->userfn);
 	crdt_log_close(server->crdt_log);
 	members_close(server->members);

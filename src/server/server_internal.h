@@ -12,6 +12,7 @@
 struct buf;
 struct config;
 struct crdt_log;
+struct crdt_table;
 struct entity_table;
 struct front;
 struct journal;
@@ -41,6 +42,7 @@ struct server {
 	struct crdt_log *crdt_log;
 	struct userfn *userfn;
 	struct entity_table *entities;
+	struct crdt_table *crdts;
 	struct router *router;
 	struct front *front;
 	struct loop_task change_task;
@@ -58,6 +60,10 @@ bool server_is_ready(struct server *server, const char **reason);
 /* membership.c: opens members and the log of CRDTs. */
 MUST_CHECK enum status server_open_members(struct server *server, void (*on_change)(void *data),
 					   struct error *err);
+
+/* crdts.c: after members, log and function. */
+void server_open_crdts(struct server *server);
+void server_crdts_on_change(struct server *server);
 
 /* shutdown.c: data is the server. */
 void server_on_signal(void *data, int signal_number);

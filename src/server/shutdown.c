@@ -9,9 +9,15 @@
 #include "src/base/clock.h"
 #include "src/base/log.h"
 #include "src/config/config.h"
+#include "src/entity/crdt_table.h"
 #include "src/entity/entity_table.h"
 #include "src/router/router.h"
 #include "src/server/server_internal.h"
+
+static size_t server_entities(const struct server *server)
+{
+	return entity_table_active(server->entities) + crdt_table_active(server->crdts);
+}
 
 static void server_stop(struct server *server, int exit_code)
 {
@@ -19,7 +25,7 @@ static void server_stop(struct server *server, int exit_code)
 	server->exit_code = exit_code;
 	LOG(INFO, STOPPED, LOG_INT("exit_code", exit_code),
 	    LOG_UINT("calls_cut", router_active(server->router)),
-	    LOG_UINT("entities_cut", entity_table_active(server->entities)));
+	    LOG_UINT("entities_cut", server_entities(server)));
 	loop_stop(server->loop);
 }
 
@@ -42,9 +48,16 @@ static void server_leave(struct server *server)
 	members_leave(server->members, server_on_left, server);
 }
 
-static void server_on_entities_done(void *data)
+static void server_on_crdts_done(void *data)
 {
 	server_leave(data);
+}
+
+static void server_on_entities_done(void *data)
+{
+	struct server *server = data;
+
+	crdt_table_drain(server->crdts, server_on_crdts_done, server);
 }
 
 static void server_on_calls_done(void *data)
@@ -73,8 +86,9 @@ void server_on_signal(void *data, int signal_number)
 	server->phase = SERVER_DRAINING_CALLS;
 	LOG(INFO, SHUTTING_DOWN, LOG_INT("signal", signal_number),
 	    LOG_UINT("calls", router_active(server->router)),
-	    LOG_UINT("entities", entity_table_active(server->entities)));
+	    LOG_UINT("entities", server_entities(server)));
 	members_set_state(server->members, MEMBER_LEAVING);
 	timer_start_in(&server->grace_timer, server->config->shutdown_grace_ms);
+	router_end_streams(server->router);
 	front_drain(server->front, server_on_calls_done, server);
 }

@@ -7,6 +7,7 @@
 #include "proto/schema.h"
 #include "src/base/buf.h"
 #include "src/base/clock.h"
+#include "src/entity/crdt_table.h"
 #include "src/entity/entity_table.h"
 #include "src/router/router.h"
 #include "src/server/server_internal.h"
@@ -155,9 +156,11 @@ void server_status_page(void *data, struct buf *out)
 	json_object_set_new(page, "members", status_members(server));
 	json_object_set_new(page, "calls", json_integer((json_int_t)router_active(server->router)));
 	json_object_set_new(page, "entities",
-			    json_integer((json_int_t)entity_table_active(server->entities)));
+			    json_integer((json_int_t)(entity_table_active(server->entities) +
+						      crdt_table_active(server->crdts))));
 	json_object_set_new(page, "queued",
-			    json_integer((json_int_t)entity_table_queued(server->entities)));
+			    json_integer((json_int_t)(entity_table_queued(server->entities) +
+						      crdt_table_queued(server->crdts))));
 	text = json_dumps(page, JSON_COMPACT);
 	if (text)
 		(void)buf_append_str(out, text); /* a full buffer cuts the page, nothing else */

@@ -219,6 +219,11 @@ static bool is_streamed(const struct api_method *method)
 	return method->schema->client_streaming || method->schema->server_streaming;
 }
 
+static bool is_client_streamed(const struct api_method *method)
+{
+	return method->schema->client_streaming;
+}
+
 static bool has_no_key(const struct api_method *method)
 {
 	return method->key_field_count == 0;
@@ -238,6 +243,8 @@ static const struct kind {
 	 "streamed methods", "streamed methods"},
 	{API_VALUE_TYPE, ENTITY_VALUE, "Value entities", is_streamed, "streamed methods",
 	 "streamed methods"},
+	{API_CRDT_TYPE, ENTITY_CRDT, "CRDT entities", is_client_streamed,
+	 "streaming in from the client", "streamed in methods"},
 };
 
 const char *api_entity_type(size_t i)

@@ -83,7 +83,8 @@ static const struct fake_file circular[] = {
 	"Service [" service "] has declared an unsupported entity type [" type                     \
 	"]. Supported types "                                                                      \
 	"are cloudstate.action.ActionProtocol,cloudstate.eventsourced.EventSourced,"               \
-	"cloudstate.valueentity.ValueEntity"
+	"cloudstate.valueentity.ValueEntity,cloudstate.crdt.Crdt"
+#define CRDT "cloudstate.crdt.Crdt"
 #define VALUE "cloudstate.valueentity.ValueEntity"
 #define NO_KEY_TEXT                                                                                \
 	"Event sourced entities do not support methods whose parameters do not have at least one " \
@@ -132,8 +133,8 @@ static void every_finding_is_named(void **state)
 		{"D-23", 0, 2, circular, ENTITIES({NULL, "t.Good", "p", 0}), NULL, "a.proto"},
 		{"D-24", 0, 2, missing_import, ENTITIES({NULL, "t.Good", "p", 0}), NULL,
 		 "nowhere.proto"},
-		{"D-26", 0, 2, files, ENTITIES({"cloudstate.crdt.Crdt", "t.Good", "p", 0}),
-		 UNSUPPORTED("t.Good", "cloudstate.crdt.Crdt"), NULL},
+		{"D-26", 0, 2, files, ENTITIES({"cloudstate.odd.Odd", "t.Good", "p", 0}),
+		 UNSUPPORTED("t.Good", "cloudstate.odd.Odd"), NULL},
 		{"D-27", 0, 2, files, ENTITIES({NULL, "t.Streamed", "p", 0}),
 		 "Event sourced entities do not support streamed methods, but t.Streamed has the "
 		 "following streamed methods: In,Out",
@@ -146,6 +147,15 @@ static void every_finding_is_named(void **state)
 		 NULL},
 		{"D-28 value", 0, 2, files, ENTITIES({VALUE, "t.Keyless", "p", 0}),
 		 "Value entities do not support methods whose parameters do not have at least one "
+		 "field marked as entity_key, but t.Keyless has the following methods without "
+		 "keys: A,B",
+		 NULL},
+		{"D-29", 0, 2, files, ENTITIES({CRDT, "t.Streamed", "p", 0}),
+		 "CRDT entities do not support streaming in from the client, but t.Streamed has "
+		 "the following streamed in methods: In",
+		 NULL},
+		{"D-30", 0, 2, files, ENTITIES({CRDT, "t.Keyless", "p", 0}),
+		 "CRDT entities do not support methods whose parameters do not have at least one "
 		 "field marked as entity_key, but t.Keyless has the following methods without "
 		 "keys: A,B",
 		 NULL},
