@@ -4,7 +4,7 @@ import http from 'node:http';
 import { randomUUID } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import { Call, PATIENCE_MS, connect, unary } from './calls.mjs';
-import { decode, encode, methodsOf, same } from './types.mjs';
+import { decode, methodsOf, same } from './types.mjs';
 
 export const DISCOVERY = methodsOf('cloudstate.EntityDiscovery');
 const VERSION = JSON.parse(fs.readFileSync(new URL('../../../support/node/package.json', import.meta.url), 'utf8')).version;
@@ -126,5 +126,3 @@ export class Kit {
     this.proxy?.close();
   }
 }
-
-export { decode, encode };

@@ -7,8 +7,8 @@ import { fileURLToPath } from 'node:url';
 import { isDeepStrictEqual, inspect } from 'node:util';
 
 const here = path.dirname(fileURLToPath(import.meta.url));
-export const protoDir = path.resolve(here, '../proto');
-export const idlDir = path.resolve(here, '../../../proto/idl');
+const protoDir = path.resolve(here, '../proto');
+const idlDir = path.resolve(here, '../../../proto/idl');
 
 // The packages are those of the integration tests.
 const integration = createRequire(path.resolve(here, '../../integration/node/package.json'));
