@@ -1,95 +1,16 @@
 // Every example in docs/http-mapping.md, run against the library of tests/fakes/library.proto: what the
 // page shows is what happens.
-//
-// An example is a line `    $ command` with what it prints below it, up to the next command or the end of
-// the indented block. A line of its own of just `…` stands for any lines, `…` within a line for any text.
-// Examples in a row share a gateway. Three comments steer them, each until the next heading:
-//   <!-- headgate: http.etag=true … -->   options of the gateway
-//   <!-- file: NAME -->                   the next block is that file, in the directory of the commands
-//   <!-- proto -->                        the next block is in library.proto as it stands here
+// How the page is written stands in page.mjs. Examples in a row share a gateway; files are in the directory
+// of the commands, and what the page shows of the library stands in library.proto.
 import assert from 'node:assert/strict';
-import { execFileSync, spawn } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { after, before, describe, it } from 'node:test';
 import { World, builddir, fs, path, srcdir } from './harness.mjs';
+import { isOutput, parse, shell, writeCurlrc, writeFiles } from './page.mjs';
 
 const EXAMPLES_MIN = 60;
 const page = fs.readFileSync(path.join(srcdir, 'docs/http-mapping.md'), 'utf8');
 const proto = fs.readFileSync(path.join(srcdir, 'tests/fakes/library.proto'), 'utf8');
-
-function parse(text) {
-  const examples = [];
-  const files = [];
-  const protos = [];
-  let section = '';
-  let options = '';
-  let block; // lines of the block that a comment announced
-  let example;
-  let blank = 0;
-  text.split('\n').forEach((line, i) => {
-    const comment = /^<!-- (headgate|file|proto):? ?(.*?) ?-->$/.exec(line);
-    if (/^#+ /.test(line)) {
-      section = line.replace(/^#+ /, '');
-      options = '';
-    }
-    if (comment?.[1] === 'headgate') options = comment[2];
-    if (comment?.[1] === 'file') files.push({ name: comment[2], lines: block = [] });
-    if (comment?.[1] === 'proto') protos.push({ line: i + 1, lines: block = [] });
-    if (line === '') {
-      blank += 1;
-      return;
-    }
-    if (comment || !line.startsWith('    ')) {
-      example = undefined;
-      if (!comment) block = undefined;
-      blank = 0;
-      return;
-    }
-    // A block goes on behind an empty line.
-    const content = line.slice(4);
-    const gap = Array(blank).fill('');
-    blank = 0;
-    if (block && content.startsWith('$ ')) block = undefined;
-    if (block) {
-      block.push(...(block.length ? gap : []), content);
-    } else if (content.startsWith('$ ')) {
-      example = { section, options, line: i + 1, command: content.slice(2), output: [] };
-      examples.push(example);
-    } else if (example?.output.length === 0 && /[\\|]$/.test(example.command)) {
-      example.command += `\n${content}`;
-    } else {
-      example?.output.push(...gap, content);
-    }
-  });
-  return { examples, files, protos };
-}
-
-function isLine(want, line) {
-  const pattern = want.split('…').map((part) => part.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&')).join('.*');
-  return new RegExp(`^${pattern}$`, 's').test(line);
-}
-
-function isOutput(want, lines) {
-  if (want.length === 0) return lines.length === 0;
-  if (want[0] !== '…') return lines.length > 0 && isLine(want[0], lines[0]) && isOutput(want.slice(1), lines.slice(1));
-  return lines.some((_, i) => isOutput(want.slice(1), lines.slice(i))) || isOutput(want.slice(1), []);
-}
-
-// What a shell prints, on both of its outputs, in the order of printing.
-function shell(command, cwd, env) {
-  return new Promise((resolve, reject) => {
-    const child = spawn('bash', ['-c', `exec 2>&1\n${command}`], { cwd, env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'inherit'], timeout: 20000 });
-    let text = '';
-    child.stdout.setEncoding('utf8').on('data', (part) => { text += part; });
-    child.on('error', reject);
-    child.on('close', () => resolve(text));
-  });
-}
-
-function linesOf(text) {
-  const lines = text.replaceAll('\r', '').split('\n');
-  while (lines.at(-1) === '') lines.pop();
-  return lines;
-}
 
 const plain = (text) => text.replace(/\s+/g, ' ').trim();
 
@@ -101,9 +22,9 @@ describe('docs/http-mapping.md', () => {
   let env;
 
   before(async () => {
-    fs.writeFileSync(path.join(world.dir, '.curlrc'), 'silent\nshow-error\nmax-time = 10\n');
+    writeCurlrc(world.dir);
     execFileSync('protoc', ['-I', path.join(srcdir, 'tests/fakes'), '-I', path.join(srcdir, 'proto/idl'), '--include_imports', `--descriptor_set_out=${path.join(world.dir, 'library.desc')}`, 'library.proto']);
-    for (const { name, lines } of files) fs.writeFileSync(path.join(world.dir, name), `${lines.join('\n')}\n`);
+    writeFiles(world.dir, files);
     functionPort = (await world.testFunction({ TESTFUNCTION_LIBRARY: '1' })).port;
     env = { CURL_HOME: world.dir, HOME: world.dir, PATH: `${builddir}:${process.env.PATH}` };
   });
@@ -138,7 +59,7 @@ describe('docs/http-mapping.md', () => {
     it(`${example.section}, line ${example.line}: ${example.command}`, async () => {
       const gateway = await gatewayWith(example.options);
       const command = example.command.replaceAll('localhost:9000', `127.0.0.1:${gateway.port}`);
-      const printed = linesOf(await shell(command, world.dir, env));
+      const printed = await shell(command, world.dir, env);
       if (process.env.HEADGATE_SHOW_EXAMPLES) console.error(`@@${example.line}\n${printed.join('\n')}`);
       const lines = printed.map((it) => it.replaceAll(`127.0.0.1:${gateway.port}`, 'localhost:9000'));
       assert.ok(isOutput(example.output, lines), `expected:\n${example.output.join('\n')}\nprinted:\n${lines.join('\n')}`);
