@@ -386,9 +386,14 @@ static void on_request(void *data, struct h2_stream *stream, const struct h2_hea
 		session->f->on_action(session->f->action_data, stream, headers);
 		return;
 	}
-	if (session->f->on_crdt &&
-	    span_starts_with(path, SPAN_LIT("/cloudstate.crdt.Crdt/"))) {
+	if (session->f->on_crdt && span_starts_with(path, SPAN_LIT("/cloudstate.crdt.Crdt/"))) {
 		session->f->on_crdt(session->f->crdt_data, stream, headers);
+		return;
+	}
+	if (session->f->on_entity &&
+	    (span_starts_with(path, SPAN_LIT("/cloudstate.eventsourced.")) ||
+	     span_starts_with(path, SPAN_LIT("/cloudstate.valueentity.")))) {
+		session->f->on_entity(session->f->entity_data, stream, headers);
 		return;
 	}
 	s = mem_new(struct fake_stream);

@@ -47,6 +47,10 @@ struct fake_function {
 	void (*on_action)(void *data, struct h2_stream *stream, const struct h2_headers *headers);
 	void *action_data;
 
+	/* The same for streams of event sourced and value entities. */
+	void (*on_entity)(void *data, struct h2_stream *stream, const struct h2_headers *headers);
+	void *entity_data;
+
 	/* The same for streams of CRDT entities. */
 	void (*on_crdt)(void *data, struct h2_stream *stream, const struct h2_headers *headers);
 	void *crdt_data;
