@@ -17,7 +17,7 @@ give_up() {
 
 root=$(CDPATH='' cd -- "$here/../../.." && pwd)
 for package in tests/integration/node/node_modules/@grpc/grpc-js support/node/node_modules/@grpc/grpc-js \
-	samples/shopping-cart-js/node_modules/headgate; do
+	samples/shopping-cart-js/node_modules/headgate samples/chat/node_modules/headgate; do
 	[ -d "$root/$package" ] || give_up "run npm ci in ${package%/node_modules/*} (./dev test does)"
 done
 for node in node "$here"/node_modules/node-linux-*/bin/node; do
