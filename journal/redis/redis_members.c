@@ -473,7 +473,6 @@ static void make_metrics(struct redis_members *m, struct metrics *metrics)
 
 enum status redis_members_open(struct loop *loop, struct journal *journal,
 			       const struct redis_members_params *params,
-			       redis_members_change_fn on_change, void *data,
 			       struct members **ret_members, struct error *err)
 {
 	struct redis_members *m;
@@ -491,8 +490,8 @@ enum status redis_members_open(struct loop *loop, struct journal *journal,
 	(void)snprintf(key, sizeof(key), KEY_PREFIX "%s:{m}:ver", m->journal->namespace_text);
 	m->version_key = mem_strdup(key);
 	m->is_sole = params->is_sole;
-	m->on_change = on_change;
-	m->data = data;
+	m->on_change = params->on_change;
+	m->data = params->data;
 	loop_task_init(&m->change_task, on_change_task, m);
 	timer_init(&m->timer, loop, on_timer, m);
 	(void)error_set(&m->why, ST_UNAVAILABLE, "the others do not know of us yet");

@@ -14,20 +14,21 @@ struct loop;
 struct members;
 struct metrics;
 
+/* The view changed, or whether we are settled. Never from inside a call into members. */
+typedef void (*redis_members_change_fn)(void *data);
+
 struct redis_members_params {
 	const char *address;	 /* ours, printable without blanks and '|'; copied */
 	bool is_sole;		 /* nobody else can be alive under it: a lock sees to that */
 	struct metrics *metrics; /* borrowed; may be NULL */
+	redis_members_change_fn on_change;
+	void *data;
 };
-
-/* The view changed, or whether we are settled. Never from inside a call into members. */
-typedef void (*redis_members_change_fn)(void *data);
 
 /* journal: one over Redis, borrowed until members_close. The incarnation is the journal's. Errors:
  * ST_INVALID_ARGUMENT an address that cannot be one. */
 MUST_CHECK enum status redis_members_open(struct loop *loop, struct journal *journal,
 					  const struct redis_members_params *params,
-					  redis_members_change_fn on_change, void *data,
 					  struct members **ret_members, struct error *err);
 
 /* Asks Redis once more, soon; the number of the question, to be compared with what

@@ -62,11 +62,13 @@ enum status server_open_members(struct server *server, void (*on_change)(void *d
 		.address = address,
 		.is_sole = is_embedded(server->config), /* the lock of its directory */
 		.metrics = server->metrics,
+		.on_change = on_change,
+		.data = server,
 	};
 
 	own_address(server->config, address, sizeof(address));
-	if (redis_members_open(server->loop, server->journal, &params, on_change, server,
-			       &server->members, err) != ST_OK)
+	if (redis_members_open(server->loop, server->journal, &params, &server->members, err) !=
+	    ST_OK)
 		return error_wrap(err, "peer.address");
 	server->crdt_log = redis_crdt_log_open(server->loop, server->journal, server->members,
 					       server->metrics, on_change, server);

@@ -42,10 +42,12 @@ void log_member_open(struct log_member *member, struct loop *loop, const char *u
 	params.command_timeout_ms = 2000; /* a large state takes its time to a disk */
 	params.metrics = member->metrics;
 	members.metrics = member->metrics;
+	members.on_change = on_change;
+	members.data = member;
 	BUG_ON(redis_journal_open(loop, &params, on_nothing, NULL, &member->journal, &err) !=
 	       ST_OK);
-	BUG_ON(redis_members_open(loop, member->journal, &members, on_change, member,
-				  &member->members, &err) != ST_OK);
+	BUG_ON(redis_members_open(loop, member->journal, &members, &member->members, &err) !=
+	       ST_OK);
 	member->log = redis_crdt_log_open(loop, member->journal, member->members, member->metrics,
 					  on_nothing, NULL);
 }

@@ -178,7 +178,8 @@ static void one_address_one_process(void **state)
 /* Where a lock sees to it that the other one is dead, nobody waits. */
 static void a_sole_process_takes_over(void **state)
 {
-	struct redis_members_params params = {.address = "a:1", .is_sole = true};
+	struct redis_members_params params = {
+		.address = "a:1", .is_sole = true, .on_change = on_left};
 	struct journal_client client = {0};
 	struct members *sole;
 	const char *reason;
@@ -190,8 +191,8 @@ static void a_sole_process_takes_over(void **state)
 	log_member_up(&a);
 	log_member_close(&a);
 	assert_int_equal(journal_client_open(&client, redis_server_url(server), NULL, &err), ST_OK);
-	assert_int_equal(redis_members_open(client.loop, client.journal, &params, on_left,
-					    &client.state_changes, &sole, &err),
+	params.data = &client.state_changes;
+	assert_int_equal(redis_members_open(client.loop, client.journal, &params, &sole, &err),
 			 ST_OK);
 	assert_true(journal_client_wait(&client, true));
 	journal_client_run(&client, 100);
@@ -278,11 +279,13 @@ static void an_address_is_checked(void **state)
 	memset(text, 'a', sizeof(text) - 1);
 	text[sizeof(text) - 1] = 0;
 	for (size_t i = 0; i < COUNT_OF(rows); i++) {
-		struct redis_members_params params = {.address = rows[i].address ? rows[i].address
-										 : text};
+		struct redis_members_params params = {
+			.address = rows[i].address ? rows[i].address : text,
+			.on_change = on_left,
+		};
 
-		UNIT_ROW(rows[i].name, redis_members_open(loop, a.journal, &params, on_left, NULL,
-							  &none, &err) == ST_INVALID_ARGUMENT);
+		UNIT_ROW(rows[i].name, redis_members_open(loop, a.journal, &params, &none, &err) ==
+					       ST_INVALID_ARGUMENT);
 	}
 	assert_null(none);
 }
