@@ -1,4 +1,4 @@
-// ./dev bench [throughput|startup|memory|instructions|http]...: what a command costs, as ratios against
+// ./dev bench [throughput|startup|memory|instructions|http|kinds]...: what a command costs, as ratios against
 // redis-benchmark on the same machine in the same run. Absolute numbers depend on the machine; nothing here
 // gates on them. Measures take turns over several short rounds, so that what else the machine does hits
 // all of them alike; printed are medians, and the ratio is the median of the rounds' own ratios.
@@ -6,12 +6,14 @@
 // throughput, startup and memory run by default, in about a minute. instructions runs the gateway under
 // valgrind: slow, but the same on every machine, which makes it the measure to compare two versions by.
 // http is the JSON side: transcoding, routes, and whole requests beside grpc-gateway; see http.mjs.
+// kinds is what one call of each kind costs, an entity that everybody wants, and very many entities; see kinds.mjs.
 import { execFile } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { World, builddir, call, metric, redisCommand, srcdir, waitFor } from '../integration/node/harness.mjs';
 import { http } from './http.mjs';
+import { kinds } from './kinds.mjs';
 import { CLIENTS, ROUNDS, SECONDS, cpuSeconds, median } from './measure.mjs';
 
 const exec = promisify(execFile);
@@ -49,8 +51,9 @@ async function load(gateway, ...flags) {
   return result;
 }
 
-async function redisBenchmark(socket, ...command) {
-  const { stdout } = await exec('redis-benchmark', ['-s', socket, '-c', String(CLIENTS), '-n', String(REDIS_CALLS),
+async function redisBenchmark(socket, clients, ...command) {
+  const calls = clients === 1 ? REDIS_CALLS / 10 : REDIS_CALLS; // one waits for each sync
+  const { stdout } = await exec('redis-benchmark', ['-s', socket, '-c', String(clients), '-n', String(calls),
     '-r', '1000000000', '--csv', ...command], { maxBuffer: 1 << 24 });
   const row = stdout.trim().split('\n').pop().split('","').map((cell) => cell.replaceAll('"', ''));
   return { ops_per_s: Number(row[1]), p50_us: Number(row[4]) * 1000, p99_us: Number(row[6]) * 1000 };
@@ -58,18 +61,18 @@ async function redisBenchmark(socket, ...command) {
 
 // The append script with one event of about the cart's size. Its compare wants the right sequence, so each
 // call has an entity of its own: a little more work for Redis than the gateway's appends to old ones.
-async function redisAppend(socket) {
+async function redisAppend(socket, clients = CLIENTS) {
   const script = fs.readFileSync(path.join(srcdir, 'journal/redis/lua/append.lua'), 'utf8');
   const sha = await redisCommand(socket, 'SCRIPT', 'LOAD', script);
   // Each place gets a number of its own; two of them make a repetition improbable.
   const key = (kind) => `hg1:bench:{7}:${kind}:bench/__rand_int____rand_int__`;
-  return redisBenchmark(socket, 'EVALSHA', sha, '4', key('h'), key('e'), 'hg1:bench:{7}:f:bench', 'hg1:bench:{7}:i:bench',
+  return redisBenchmark(socket, clients, 'EVALSHA', sha, '4', key('h'), key('e'), 'hg1:bench:{7}:f:bench', 'hg1:bench:{7}:i:bench',
     '__rand_int__', '0', '', 'tagtagtagtagtag1', 'cmdcmdcmdcmdcmd1', '1700000000000', '1',
     'type.googleapis.com/com.example.shoppingcart.persistence.ItemAdded', 'x'.repeat(40), '', '', '', '', '');
 }
 
 // What a read-only command asks Redis: whether the head is still the same.
-const redisVerify = (socket) => redisBenchmark(socket, 'HMGET', 'hg1:bench:{7}:h:bench/__rand_int__', 's', 'g', 'x');
+const redisVerify = (socket) => redisBenchmark(socket, CLIENTS, 'HMGET', 'hg1:bench:{7}:h:bench/__rand_int__', 's', 'g', 'x');
 
 const grpc = (mode) => ['--protocol', 'grpc', '--mode', mode];
 const json = (mode) => ['--protocol', 'http1', '--mode', mode];
@@ -193,7 +196,7 @@ async function memory() {
   }
 }
 
-const sections = { throughput, startup: startUp, memory, instructions, http };
+const sections = { throughput, startup: startUp, memory, instructions, http, kinds: () => kinds(load, redisAppend, rssMiB) };
 const wanted = process.argv.length > 2 ? process.argv.slice(2) : ['throughput', 'startup', 'memory'];
 for (const name of wanted) {
   if (!sections[name]) throw new Error(`no such section: ${name}; there are ${Object.keys(sections).join(', ')}`);

@@ -14,7 +14,7 @@ const protoLoader = createRequire(path.join(srcdir, 'tests/integration/node/harn
 const here = path.join(srcdir, 'tests/bench');
 const idl = path.join(srcdir, 'proto/idl');
 const REQUESTS = 20000 * SECONDS;
-const STREAMS = 8; // on each of CLIENTS / STREAMS connections
+export const STREAMS = 8; // on each of CLIENTS / STREAMS connections
 
 const order = {
   customer: 'customers/4711',
@@ -42,13 +42,13 @@ async function buildGrpcGateway() {
 }
 
 // A program whose first line is the port it listens on.
-async function startListening(world, file, args) {
+export async function startListening(world, file, args) {
   const program = world.start(file, args);
   program.port = Number(await waitFor(path.basename(file), () => program.lines[0]));
   return program;
 }
 
-async function h2load(gateway, target, flags) {
+export async function h2load(gateway, target, flags) {
   const before = cpuSeconds(gateway.pid);
   const { stdout } = await exec('h2load', ['-n', String(REQUESTS), ...flags, `http://127.0.0.1:${gateway.port}${target}`]);
   const spent = cpuSeconds(gateway.pid) - before;
@@ -72,7 +72,7 @@ async function checkSame(headgate, other) {
   }
 }
 
-function makeBodies(dir) {
+export function makeBodies(dir) {
   const { Put } = protoLoader.loadSync(path.join(here, 'orders.proto'), { includeDirs: [here, idl, '/usr/include'] })['headgate.bench.Orders'];
   const wire = Put.requestSerialize({ id: '7', ...order });
   const frame = Buffer.alloc(5);

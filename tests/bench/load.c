@@ -29,7 +29,7 @@
 #define REPLY_BYTES_MAX ((size_t)1024 * 1024)
 
 enum protocol { PROTOCOL_GRPC, PROTOCOL_HTTP1 };
-enum mode { MODE_READ, MODE_WRITE, MODE_TOUCH };
+enum mode { MODE_READ, MODE_WRITE, MODE_TOUCH, MODE_VALUE };
 
 struct load;
 
@@ -126,10 +126,15 @@ static void client_on_unary(void *data, const struct grpc_status *status, struct
 
 static void client_send_grpc(struct client *client, const char *key)
 {
-	bool is_write = client->load->mode == MODE_WRITE;
+	static const char *const paths[] = {
+		[MODE_READ] = "/com.example.shoppingcart.ShoppingCart/GetCart",
+		[MODE_WRITE] = "/com.example.shoppingcart.ShoppingCart/AddItem",
+		[MODE_TOUCH] = "/com.example.shoppingcart.ShoppingCart/GetCart",
+		[MODE_VALUE] = "/headgate.test.Register/Process",
+	};
+	enum mode mode = client->load->mode;
 	struct grpc_client_params params = {
-		.path = is_write ? "/com.example.shoppingcart.ShoppingCart/AddItem"
-				 : "/com.example.shoppingcart.ShoppingCart/GetCart",
+		.path = paths[mode],
 		.deadline_ns = clock_mono_ns() + 20 * NS_PER_S,
 		.open_deadline_ns = DEADLINE_NEVER,
 		.wait_for_ready = true,
@@ -140,7 +145,9 @@ static void client_send_grpc(struct client *client, const char *key)
 	buf_reset(&client->request);
 	wire_writer_init(&writer, &client->request);
 	wire_put_bytes_field(&writer, 1, span_from_str(key));
-	if (is_write) {
+	if (mode == MODE_VALUE)
+		wire_put_uint_field(&writer, 2, 1); /* adds 1 */
+	if (mode == MODE_WRITE) {
 		wire_put_bytes_field(&writer, 2, SPAN_LIT("A14362347"));
 		wire_put_bytes_field(&writer, 3, SPAN_LIT("Deluxe"));
 		wire_put_uint_field(&writer, 4, 1);
@@ -337,9 +344,10 @@ static void load_print(const struct load *load)
 }
 
 static const char usage[] =
-	"usage: load --target HOST:PORT [--protocol grpc|http1] [--mode read|write|touch]\n"
+	"usage: load --target HOST:PORT [--protocol grpc|http1] [--mode read|write|touch|value]\n"
 	"            [--clients N] [--seconds N] [--ops N] [--keys N] [--prefix TEXT]\n"
-	"touch reads every key once and stops; the others pick keys at random.\n";
+	"touch reads every key once and stops; the others pick keys at random. value\n"
+	"updates value entities of the test function and speaks gRPC only.\n";
 
 static bool load_option(struct load *load, int option, const char *value, struct error *err)
 {
@@ -353,6 +361,7 @@ static bool load_option(struct load *load, int option, const char *value, struct
 	case 'm':
 		load->mode = strcmp(value, "write") == 0   ? MODE_WRITE
 			     : strcmp(value, "touch") == 0 ? MODE_TOUCH
+			     : strcmp(value, "value") == 0 ? MODE_VALUE
 							   : MODE_READ;
 		return true;
 	case 'c':
