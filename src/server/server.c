@@ -101,11 +101,11 @@ static void server_on_change(void *data)
 	front_set_api(server->front, userfn_api(server->userfn));
 	router_renew(server->router);
 	entity_table_renew(server->entities);
-	front_note_ready(server->front);
 	server_crdts_on_change(server);
 	if (server->phase == SERVER_SERVING)
 		members_set_state(server->members,
 				  server_can_serve(server, &reason) ? MEMBER_UP : MEMBER_STARTING);
+	front_note_ready(server->front); /* what the members know of us is part of it */
 	is_ready = server_is_ready(server, &reason);
 	if (is_ready != server->was_ready && server->phase == SERVER_SERVING)
 		server_log_readiness(server, is_ready, reason);

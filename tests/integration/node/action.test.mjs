@@ -348,6 +348,7 @@ describe('actions', () => {
   });
 
   it('500 conversations at once', async () => {
+    await waitFor('earlier calls to be over', async () => (await metric(gateway, 'headgate_action_calls_active')) === 0);
     const before = await counters();
     const talks = Array.from({ length: 500 }, (_, n) => {
       const stream = client.Chat();

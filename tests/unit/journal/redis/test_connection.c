@@ -184,7 +184,7 @@ static void one_turn_is_one_write(void **state)
 		journal_client_run(&client, 1);
 	assert_int_equal(fake_redis_reads(fake), 1);
 	fake_redis_say(fake,
-		       OK_1 NO_HEAD CONFLICT "*6\r\n$-1\r\n$-1\r\n$-1\r\n$-1\r\n$-1\r\n$-1\r\n");
+		       OK_1 NO_HEAD CONFLICT "*7\r\n$-1\r\n$-1\r\n$-1\r\n$-1\r\n$-1\r\n$-1\r\n$-1\r\n");
 	assert_true(journal_client_until(&client, &more[2].is_done));
 	assert_int_equal(answer.result, JOURNAL_OK);
 	assert_int_equal(more[0].result, JOURNAL_OK);
