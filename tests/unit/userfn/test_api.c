@@ -301,9 +301,11 @@ static void actions_are_taken_as_they_are(void **state)
 	assert_int_equal(api_find(api, SPAN_LIT("/t.Good/Do"))->service->kind,
 			 ENTITY_EVENT_SOURCED);
 	api_unref(api);
+	api = NULL;
 	spec.entities = ENTITIES({type, "t.Action", "", 0}, {type, "t.Action", "", 0});
 	assert_int_equal(build(&spec, &reasons, &api, NULL), ST_INVALID_ARGUMENT);
 	UNIT_ROW_SPAN("twice", buf_span(&reasons), "Service [t.Action] is declared more than once");
+	api_unref(api); /* given to be looked at */
 	buf_fini(&reasons);
 }
 
