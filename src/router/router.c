@@ -388,24 +388,14 @@ static void refuse_later(struct router_call *call, enum status code, const char 
 	loop_task_schedule(call->router->loop, &call->refuse);
 }
 
-void router_accept(struct router *router, struct exchange *exchange)
+static void accept_entity(struct router *router, struct exchange *exchange)
 {
 	const struct method *method = exchange->method->schema;
-	bool is_refused = userfn_is_refused(router->userfn);
-	struct router_call *call;
+	struct router_call *call = call_new(router, exchange);
 
-	if (exchange->method->service->kind == ENTITY_ACTION && !is_refused) {
-		actions_accept(router->actions, exchange);
-		return;
-	}
-	if (exchange->method->service->kind == ENTITY_CRDT) {
-		crdt_calls_accept(router->crdts, exchange);
-		return;
-	}
-	call = call_new(router, exchange);
 	exchange->handler = &handler_ops;
 	exchange->handler_data = call;
-	if (is_refused) {
+	if (userfn_is_refused(router->userfn)) {
 		refuse_later(call, ST_UNAVAILABLE, TEXT_REFUSED);
 		return;
 	}
@@ -415,6 +405,20 @@ void router_accept(struct router *router, struct exchange *exchange)
 	}
 	call->state = ROUTER_CALL_WANTS_MESSAGE;
 	exchange_read(exchange);
+}
+
+void router_accept(struct router *router, struct exchange *exchange)
+{
+	enum entity_kind kind = exchange->method->service->kind;
+
+	if (userfn_is_refused(router->userfn))
+		accept_entity(router, exchange); /* which says so, whatever the kind */
+	else if (kind == ENTITY_ACTION)
+		actions_accept(router->actions, exchange);
+	else if (kind == ENTITY_CRDT)
+		crdt_calls_accept(router->crdts, exchange);
+	else
+		accept_entity(router, exchange);
 }
 
 /* ---- the whole ------------------------------------------------------------------------------ */

@@ -294,3 +294,28 @@ describe('a function that comes back as another', () => {
     assert.equal((await call(client, 'Unary', saying('1', { reply: 'again' }))).text, 'again');
   });
 });
+
+it('a refused description holds back calls of CRDTs, too', async () => {
+  const port = await freePort();
+  const description = { entities: [['cloudstate.crdt.Crdt', 'scripted.Thing', 'shared']], proto: compile(dir, source(LIVE())) };
+  const fn = await new Scripted(description).listen(port);
+  try {
+    const gateway = await world.gateway({
+      functionPort: port,
+      env: { HEADGATE_FUNCTION_REFUSED_RETRY: '100ms', JOURNAL_URL: `embedded:${path.join(world.dir, 'shared')}` },
+    });
+    const thing = world.client(gateway, path.join(dir, 'scripted.proto'), 'scripted.Thing');
+    fn.server.unbind(`127.0.0.1:${port}`);
+    const refused = await new Scripted({ ...description, version: [0, 3] }).listen(port);
+    try {
+      void fn.drain();
+      await waitFor('the report', () => refused.reports.length > 0);
+      await assert.rejects(call(thing, 'Do', saying('1', {})),
+        (error) => error.code === grpc.status.UNAVAILABLE && /refused, see \/status/.test(error.details));
+    } finally {
+      refused.kill();
+    }
+  } finally {
+    fn.kill();
+  }
+});
