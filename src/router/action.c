@@ -40,7 +40,6 @@
 
 /* When the limit of calls is met. */
 #define ACTION_RETRY_MS 1000
-#define ACTION_DETAILS_BYTES_MAX ((size_t)4 * 1024)
 
 enum action_request {
 	ACTION_REQUEST_WANTS_MESSAGE,
@@ -201,7 +200,7 @@ static void on_refuse(void *data)
 	struct grpc_status status = {.code = call->code, .message = call->text};
 	struct buf details;
 
-	buf_init(&details, ACTION_DETAILS_BYTES_MAX);
+	buf_init(&details, REPLY_DETAILS_BYTES_MAX);
 	if (call->code == ST_RESOURCE_EXHAUSTED &&
 	    reply_put_retry_info(&details, call->code, call->text, ACTION_RETRY_MS))
 		status.details = buf_span(&details);

@@ -13,7 +13,6 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "httpapi/status_map.h"
 #include "proto/schema.h"
 #include "src/base/buf.h"
 #include "src/base/error.h"
@@ -35,7 +34,6 @@
 /* The front has its own, lower limit. */
 #define CRDT_CALL_MESSAGE_BYTES_MAX ((size_t)64 * 1024 * 1024)
 #define CRDT_CALL_KEY_BYTES_MAX ((size_t)8 * 1024)
-#define CRDT_CALL_DETAILS_BYTES_MAX ((size_t)4 * 1024)
 
 enum crdt_call_request {
 	CRDT_CALL_REFUSED, /* waits for the end of the turn */
@@ -201,15 +199,13 @@ static void call_fail(struct crdt_call *call, enum status code, const char *mess
 	call_finish(call, &status);
 }
 
-/* With the field that is wrong as a google.rpc.BadRequest. */
 static void call_fail_error(struct crdt_call *call, const struct error *err)
 {
-	struct grpc_status status = {.code = err->status, .message = span_from_str(err->message)};
+	struct grpc_status status;
 	struct buf details;
 
-	buf_init(&details, CRDT_CALL_DETAILS_BYTES_MAX);
-	if (status_details_from_error(err, &details))
-		status.details = buf_span(&details);
+	buf_init(&details, REPLY_DETAILS_BYTES_MAX);
+	status = reply_error_status(err, &details);
 	call_finish(call, &status);
 	buf_fini(&details);
 }
@@ -257,17 +253,11 @@ static struct crdt_call_item *item_new(const struct entity_reply *reply)
 
 static void pass_failure(struct crdt_call *call, const struct entity_reply *reply)
 {
-	struct grpc_status status = {
-		.code = reply->code,
-		.message = reply->message,
-		.details = reply->details,
-	};
+	struct grpc_status status;
 	struct buf details;
 
-	buf_init(&details, CRDT_CALL_DETAILS_BYTES_MAX);
-	if (reply->retry_after_ms &&
-	    reply_put_retry_info(&details, reply->code, reply->message, reply->retry_after_ms))
-		status.details = buf_span(&details);
+	buf_init(&details, REPLY_DETAILS_BYTES_MAX);
+	status = reply_failure_status(reply, &details);
 	call_finish(call, &status);
 	buf_fini(&details);
 }

@@ -2,12 +2,15 @@
 
 #include <stdio.h>
 
+#include "httpapi/status_map.h"
 #include "proto/schema.h"
 #include "proto/wire.h"
 #include "src/base/arena.h"
 #include "src/base/buf.h"
 #include "src/base/clock.h"
 #include "src/base/error.h"
+#include "src/entity/entity_table.h"
+#include "src/grpc/grpc_call.h"
 #include "src/grpc/grpc_codec.h"
 #include "src/grpc/metadata.h"
 #include "src/router/exchange.h"
@@ -134,6 +137,29 @@ void reply_set_headers(struct router_metrics *metrics, struct exchange *exchange
 	if (headers.count)
 		exchange->front->set_headers(exchange, &headers);
 	arena_fini(&arena);
+}
+
+struct grpc_status reply_failure_status(const struct entity_reply *reply, struct buf *details)
+{
+	struct grpc_status status = {
+		.code = reply->code,
+		.message = reply->message,
+		.details = reply->details,
+	};
+
+	if (reply->retry_after_ms &&
+	    reply_put_retry_info(details, reply->code, reply->message, reply->retry_after_ms))
+		status.details = buf_span(details);
+	return status;
+}
+
+struct grpc_status reply_error_status(const struct error *err, struct buf *details)
+{
+	struct grpc_status status = {.code = err->status, .message = span_from_str(err->message)};
+
+	if (status_details_from_error(err, details))
+		status.details = buf_span(details);
+	return status;
 }
 
 bool reply_put_retry_info(struct buf *out, enum status code, struct span message,

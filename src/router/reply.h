@@ -12,7 +12,10 @@
  * src/router. */
 struct arena;
 struct buf;
+struct entity_reply;
+struct error;
 struct exchange;
+struct grpc_status;
 struct metadata;
 struct method;
 struct userfn;
@@ -35,6 +38,13 @@ size_t reply_read_metadata(struct span bytes, struct arena *arena, struct metada
 struct router_metrics;
 void reply_set_headers(struct router_metrics *metrics, struct exchange *exchange,
 		       struct span metadata);
+
+/* What is left when an entity fails, and when a request cannot be read (the field that is wrong as
+ * a google.rpc.BadRequest). Borrows from both arguments; details is filled when there is something
+ * of our own to say: buf_init(details, REPLY_DETAILS_BYTES_MAX). */
+#define REPLY_DETAILS_BYTES_MAX ((size_t)4 * 1024)
+struct grpc_status reply_failure_status(const struct entity_reply *reply, struct buf *details);
+struct grpc_status reply_error_status(const struct error *err, struct buf *details);
 
 /* A google.rpc.Status with a google.rpc.RetryInfo, for callers who met a limit. False: no room. */
 bool reply_put_retry_info(struct buf *out, enum status code, struct span message,

@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "httpapi/status_map.h"
 #include "proto/schema.h"
 #include "proto/wire.h"
 #include "src/base/arena.h"
@@ -43,7 +42,6 @@
 /* The front has its own, lower limit. */
 #define ROUTER_MESSAGE_BYTES_MAX ((size_t)64 * 1024 * 1024)
 #define ROUTER_KEY_BYTES_MAX ((size_t)8 * 1024)
-#define ROUTER_DETAILS_BYTES_MAX ((size_t)4 * 1024)
 
 /* The API we know is not that of the function that is there now. */
 #define TEXT_REFUSED "the user function's new description is refused, see /status"
@@ -171,15 +169,13 @@ static void call_fail(struct router_call *call, enum status code, const char *me
 	call_finish(call, &status);
 }
 
-/* With the field that is wrong as a google.rpc.BadRequest. */
 static void call_fail_error(struct router_call *call, const struct error *err)
 {
-	struct grpc_status status = {.code = err->status, .message = span_from_str(err->message)};
+	struct grpc_status status;
 	struct buf details;
 
-	buf_init(&details, ROUTER_DETAILS_BYTES_MAX);
-	if (status_details_from_error(err, &details))
-		status.details = buf_span(&details);
+	buf_init(&details, REPLY_DETAILS_BYTES_MAX);
+	status = reply_error_status(err, &details);
 	call_finish(call, &status);
 	buf_fini(&details);
 }
@@ -201,17 +197,11 @@ static void reply_payload(struct router_call *call, const struct entity_reply *r
 
 static void reply_failure(struct router_call *call, const struct entity_reply *reply)
 {
-	struct grpc_status status = {
-		.code = reply->code,
-		.message = reply->message,
-		.details = reply->details,
-	};
+	struct grpc_status status;
 	struct buf details;
 
-	buf_init(&details, ROUTER_DETAILS_BYTES_MAX);
-	if (reply->retry_after_ms &&
-	    reply_put_retry_info(&details, reply->code, reply->message, reply->retry_after_ms))
-		status.details = buf_span(&details);
+	buf_init(&details, REPLY_DETAILS_BYTES_MAX);
+	status = reply_failure_status(reply, &details);
 	call_finish(call, &status);
 	buf_fini(&details);
 }
