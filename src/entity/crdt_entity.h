@@ -71,6 +71,12 @@ struct crdt_ticket {
 	uint8_t payload[]; /* and metadata behind it */
 };
 
+/* What it keeps in the queue. */
+static inline size_t crdt_ticket_bytes(const struct crdt_ticket *ticket)
+{
+	return ticket->payload_len + ticket->metadata_len;
+}
+
 /* What all entities of one persistence id share. Kept until the table ends. */
 struct crdt_type {
 	struct map_node node; /* key: persistence id, owned */
@@ -180,9 +186,10 @@ void crdt_ticket_leave_queue(struct crdt_ticket *ticket);
 void crdt_ticket_sent(struct crdt_ticket *ticket, uint64_t id);
 struct crdt_ticket *crdt_ticket_find(const struct crdt_entity *entity, uint64_t id);
 
-/* The last that this ticket hears, before anything of it in the outbox. text: see crdt_item. */
-void crdt_ticket_fail(struct crdt_ticket *ticket, enum status code, const char *text,
-		      bool is_copied);
+/* The last that this ticket hears, before anything of it in the outbox. text: see crdt_item. The
+ * item, which is yet to be delivered, may be added to. */
+struct crdt_item *crdt_ticket_fail(struct crdt_ticket *ticket, enum status code, const char *text,
+				   bool is_copied);
 /* Without a message; in its turn. */
 void crdt_ticket_end(struct crdt_ticket *ticket);
 

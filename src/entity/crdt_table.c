@@ -1,7 +1,5 @@
 #include "src/entity/crdt_table.h"
 
-#include <string.h>
-
 #include "journal/members.h"
 #include "proto/schema.h"
 #include "src/base/clock.h"
@@ -209,47 +207,52 @@ static bool make_room(struct crdt_table *table)
 	return true;
 }
 
-/* NULL: no room, or this replica may be another process still; text says which. */
-static struct crdt_entity *find_entity(struct crdt_table *table,
-				       const struct entity_command *command, const char **ret_text)
+static bool put_name(struct crdt_table *table, const struct entity_command *command)
 {
-	const char *reason;
+	buf_reset(&table->name);
+	return buf_append(&table->name, command->method->service->persistence_id) &&
+	       buf_append_byte(&table->name, '\0') && buf_append(&table->name, command->key);
+}
+
+/* ST_RESOURCE_EXHAUSTED: no room. ST_UNAVAILABLE: this replica may be another process still. */
+static enum status find_entity(struct crdt_table *table, const struct entity_command *command,
+			       struct crdt_entity **ret_entity)
+{
 	struct span type_name = command->method->service->persistence_id;
 	struct map_node *node;
+	const char *reason;
 
-	*ret_text = TEXT_ACTIVE_FULL;
-	buf_reset(&table->name);
-	if (!buf_append(&table->name, type_name) || !buf_append_byte(&table->name, '\0') ||
-	    !buf_append(&table->name, command->key))
-		return NULL;
+	if (!put_name(table, command))
+		return ST_RESOURCE_EXHAUSTED;
 	node = map_find(&table->entities, buf_span(&table->name));
-	if (node)
-		return container_of(node, struct crdt_entity, node);
-	*ret_text = TEXT_UNSETTLED;
+	if (node) {
+		*ret_entity = container_of(node, struct crdt_entity, node);
+		return ST_OK;
+	}
 	if (!members_is_settled(table->members, &reason))
-		return NULL;
-	*ret_text = TEXT_ACTIVE_FULL;
+		return ST_UNAVAILABLE;
 	if (!make_room(table))
-		return NULL;
-	return crdt_entity_new(table, find_type(table, type_name), buf_span(&table->name),
-			       type_name.len);
+		return ST_RESOURCE_EXHAUSTED;
+	*ret_entity = crdt_entity_new(table, find_type(table, type_name), buf_span(&table->name),
+				      type_name.len);
+	return ST_OK;
 }
 
 /* ---- commands ------------------------------------------------------------------------------- */
 
 static void refuse(struct crdt_ticket *ticket, enum status code, const char *text)
 {
-	crdt_ticket_fail(ticket, code, text, false);
+	struct crdt_item *item = crdt_ticket_fail(ticket, code, text, false);
+
 	if (code == ST_RESOURCE_EXHAUSTED)
-		list_entry(ticket->table->done.prev, struct crdt_item, node)->retry_after_ms =
-			RETRY_AFTER_MS;
+		item->retry_after_ms = RETRY_AFTER_MS;
 }
 
 static void admit(struct crdt_table *table, struct crdt_ticket *ticket,
 		  const struct entity_command *command)
 {
 	struct crdt_entity *entity;
-	const char *text;
+	enum status status;
 
 	if (table->is_draining) {
 		refuse(ticket, ST_UNAVAILABLE, TEXT_SHUTTING_DOWN);
@@ -259,15 +262,14 @@ static void admit(struct crdt_table *table, struct crdt_ticket *ticket,
 		refuse(ticket, ST_RESOURCE_EXHAUSTED, TEXT_STREAMS_FULL);
 		return;
 	}
-	if (table->queued_bytes + ticket->payload_len > table->limits.queue_bytes_max) {
+	if (table->queued_bytes + crdt_ticket_bytes(ticket) > table->limits.queue_bytes_max) {
 		refuse(ticket, ST_RESOURCE_EXHAUSTED, TEXT_BYTES_FULL);
 		return;
 	}
-	entity = find_entity(table, command, &text);
-	if (!entity) {
-		refuse(ticket,
-		       strcmp(text, TEXT_UNSETTLED) == 0 ? ST_UNAVAILABLE : ST_RESOURCE_EXHAUSTED,
-		       text);
+	status = find_entity(table, command, &entity);
+	if (status != ST_OK) {
+		refuse(ticket, status,
+		       status == ST_UNAVAILABLE ? TEXT_UNSETTLED : TEXT_ACTIVE_FULL);
 		return;
 	}
 	if (entity->fsm.queued + entity->fsm.unanswered >= table->limits.queue_max) {

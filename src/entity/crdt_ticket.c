@@ -71,14 +71,14 @@ void crdt_ticket_enqueue(struct crdt_ticket *ticket, struct crdt_entity *entity)
 	ticket->entity = entity;
 	list_push_back(&entity->queue, &ticket->node);
 	ticket->table->queued++;
-	ticket->table->queued_bytes += ticket->payload_len;
+	ticket->table->queued_bytes += crdt_ticket_bytes(ticket);
 }
 
 void crdt_ticket_leave_queue(struct crdt_ticket *ticket)
 {
 	list_remove(&ticket->node);
 	ticket->table->queued--;
-	ticket->table->queued_bytes -= ticket->payload_len;
+	ticket->table->queued_bytes -= crdt_ticket_bytes(ticket);
 }
 
 void crdt_ticket_sent(struct crdt_ticket *ticket, uint64_t id)
@@ -184,8 +184,8 @@ void crdt_outbox_flush(struct crdt_entity *entity)
 	}
 }
 
-void crdt_ticket_fail(struct crdt_ticket *ticket, enum status code, const char *text,
-		      bool is_copied)
+struct crdt_item *crdt_ticket_fail(struct crdt_ticket *ticket, enum status code, const char *text,
+				   bool is_copied)
 {
 	struct crdt_item *item = crdt_item_new(ticket->table);
 
@@ -208,6 +208,7 @@ void crdt_ticket_fail(struct crdt_ticket *ticket, enum status code, const char *
 		item->text = (const char *)buf_span(&item->bytes).data;
 	}
 	list_push_back(&ticket->table->done, &item->node);
+	return item;
 }
 
 void crdt_ticket_end(struct crdt_ticket *ticket)

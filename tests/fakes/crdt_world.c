@@ -146,6 +146,7 @@ struct crdt_world_call *crdt_world_call(struct crdt_world_member *m, const char 
 	struct entity_command command = {
 		.key = span_from_str(key),
 		.payload = amount ? span_make(payload, sizeof(payload)) : SPAN_EMPTY,
+		.metadata = w->metadata,
 		.deadline_ns = DEADLINE_NEVER,
 	};
 

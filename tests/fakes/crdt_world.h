@@ -39,6 +39,7 @@ struct crdt_world {
 	struct crdt_world_member members[CRDT_WORLD_MEMBERS];
 	size_t member_count;
 	struct crdt_limits limits;
+	const struct metadata *metadata; /* of the commands; NULL: none */
 	struct crdt_world_call calls[CRDT_WORLD_CALLS];
 	size_t call_count;
 };

@@ -1,6 +1,7 @@
 /* CRDT entities at one to three members, each over a real connection to a function in the same
  * loop, with one log in memory. */
 #include "src/entity/crdt_table.h"
+#include "src/grpc/metadata.h"
 
 #include <string.h>
 
@@ -135,6 +136,28 @@ static void test_queue_full(void **state)
 			      "Too many commands wait for this entity");
 	crdt_world_wait(w, crdt_world_is_over, calls[1]);
 	assert_int_equal(calls[0]->replies + calls[1]->replies, 2);
+}
+
+static void test_metadata_counts(void **state)
+{
+	struct crdt_world *w = *state;
+	char text[600];
+	struct metadata_item item = {SPAN_LIT("x-long"), span_make(text, sizeof(text))};
+	const struct metadata metadata = {.items = &item, .count = 1};
+	struct crdt_world_call *calls[2];
+	struct crdt_world_member *m;
+
+	memset(text, 'x', sizeof(text));
+	w->limits.has_metadata = true;
+	w->limits.queue_bytes_max = 1000;
+	w->metadata = &metadata;
+	m = crdt_world_add(w, 0);
+	for (size_t i = 0; i < 2; i++)
+		calls[i] = crdt_world_call(m, "Get", "c", 0);
+	crdt_world_is_failure(calls[1], ST_RESOURCE_EXHAUSTED,
+			      "Too many commands wait for entities");
+	crdt_world_wait(w, crdt_world_is_over, calls[0]);
+	w->metadata = NULL;
 }
 
 /* C-30, C-31. */
@@ -575,6 +598,7 @@ int main(void)
 		TEST(stream_keeps_awake, short_sleep),
 		TEST(many_outstanding, one),
 		TEST(queue_full, closed),
+		TEST(metadata_counts, closed),
 		TEST(streamed, one),
 		TEST(streamed_before_reply, one),
 		TEST(presence, one),
