@@ -28,7 +28,6 @@
 
 /* The transport is given more while it holds no more than this; it tells when half is left. */
 #define GRPC_WEB_HIGH ((size_t)64 * 1024)
-#define GRPC_WEB_LOW ((size_t)32 * 1024)
 
 /* One write to the transport; a reply that is no longer goes as one answer. */
 #define GRPC_WEB_PIECE_BYTES ((size_t)64 * 1024)
@@ -70,8 +69,7 @@ struct grpc_web {
 	bool is_reading;     /* a read of the body is unanswered */
 	bool has_body_ended; /* all of it is in the reader */
 	bool is_pumping;
-	bool has_begun;	    /* the head is out */
-	bool wants_drained; /* unsent passed the high water */
+	bool has_begun; /* the head is out */
 };
 
 static struct grpc_web *grpc_web_of(const struct exchange *exchange)
@@ -255,6 +253,7 @@ static void grpc_web_flush(struct grpc_web *self)
 			       self->base.front->params.config->http_idle_timeout_ms);
 }
 
+/* As over JSON: json_stream_on_drained. */
 static void grpc_web_on_drained(void *data)
 {
 	struct grpc_web *self = data;
@@ -262,11 +261,8 @@ static void grpc_web_on_drained(void *data)
 
 	if (self->has_begun)
 		grpc_web_flush(self);
-	if (self->state != GRPC_WEB_RUNNING || !self->wants_drained ||
-	    grpc_web_waiting(self) >= GRPC_WEB_LOW)
-		return;
-	self->wants_drained = false;
-	if (handler->on_drained)
+	if (self->state == GRPC_WEB_RUNNING && grpc_web_waiting(self) <= GRPC_WEB_HIGH &&
+	    handler->on_drained)
 		handler->on_drained(&self->exchange, self->exchange.handler_data);
 }
 
@@ -300,8 +296,6 @@ static enum status grpc_web_send(struct exchange *exchange, struct span message)
 		grpc_web_stop_later(self, ST_RESOURCE_EXHAUSTED,
 				    "over HTTP/1.1 the request must be sent whole before so much "
 				    "of the reply is read; use HTTP/2");
-	else if (self->request && grpc_web_unsent(exchange) > GRPC_WEB_HIGH)
-		self->wants_drained = true;
 	return ST_OK;
 }
 

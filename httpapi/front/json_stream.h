@@ -68,8 +68,7 @@ struct json_stream {
 	bool has_reply;	      /* at least one message */
 	bool has_begun;	      /* the head is out */
 	bool takes_trailers;
-	bool wants_drained; /* unsent passed the high water */
-	bool is_broken;	    /* ENDING: the body ends without its end */
+	bool is_broken; /* ENDING: the body ends without its end */
 };
 
 /* A failure that ends the call, as the client will hear it. All borrowed. */

@@ -22,7 +22,6 @@
 
 /* The transport is given more while it holds no more than this; it tells when half is left. */
 #define JSON_STREAM_HIGH ((size_t)64 * 1024)
-#define JSON_STREAM_LOW ((size_t)32 * 1024)
 
 /* One write to the transport. */
 #define JSON_STREAM_PIECE_BYTES ((size_t)64 * 1024)
@@ -196,17 +195,16 @@ void json_stream_flush(struct json_stream *self)
 		json_stream_close(self);
 }
 
+/* What waits here goes first. Is there then more than the mark, the transport calls again; is there
+ * less, it never will, so this is the moment to wake the handler. */
 void json_stream_on_drained(void *data)
 {
 	struct json_stream *self = data;
 	const struct exchange_handler_ops *handler = self->exchange.handler;
 
 	json_stream_flush(self);
-	if (self->state != JSON_STREAM_RUNNING || !self->wants_drained ||
-	    json_stream_waiting(self) >= JSON_STREAM_LOW)
-		return;
-	self->wants_drained = false;
-	if (handler->on_drained)
+	if (self->state == JSON_STREAM_RUNNING && json_stream_waiting(self) <= JSON_STREAM_HIGH &&
+	    handler->on_drained)
 		handler->on_drained(&self->exchange, self->exchange.handler_data);
 }
 
@@ -293,8 +291,6 @@ enum status json_stream_send(struct exchange *exchange, struct span message)
 			self, ST_RESOURCE_EXHAUSTED,
 			"over HTTP/1.1 the request must be sent whole before so much "
 			"of the reply is read; use HTTP/2");
-	else if (self->request && json_stream_unsent(exchange) > JSON_STREAM_HIGH)
-		self->wants_drained = true;
 	return ST_OK;
 }
 
