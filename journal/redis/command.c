@@ -46,14 +46,14 @@ static const struct {
 	[REDIS_SCRIPT_PUT] = {SCRIPT_PUT_SHA, SCRIPT_PUT_SOURCE},
 };
 
-const char *redis_script_append_source(void)
+const char *redis_script_source(enum redis_script script)
 {
-	return SCRIPT_APPEND_SOURCE;
+	return scripts[script].source;
 }
 
-const char *redis_script_append_sha(void)
+const char *redis_script_sha(enum redis_script script)
 {
-	return SCRIPT_APPEND_SHA;
+	return scripts[script].sha;
 }
 
 const char *redis_script_meta_source(void)

@@ -73,9 +73,9 @@ void redis_command_events(struct redis_command *command, struct span events_key,
 /* Turns the EVALSHA of a command into EVAL with the script's source. */
 void redis_command_to_eval(struct redis_command *command);
 
-/* append.lua as SCRIPT LOAD takes it, and the name Redis must give it. */
-const char *redis_script_append_source(void);
-const char *redis_script_append_sha(void);
+/* A script as SCRIPT LOAD takes it, and the name Redis must give it. */
+const char *redis_script_source(enum redis_script script);
+const char *redis_script_sha(enum redis_script script);
 const char *redis_script_meta_source(void);
 
 #endif

@@ -72,7 +72,9 @@ static void on_select(struct redis_command *command, const redisReply *reply)
 /* Who may not load scripts may still send the source with EVAL: only that needs no NOSCRIPT. */
 static void on_load(struct redis_command *command, const redisReply *reply)
 {
-	struct greeting *g = container_of(command, struct greeting, load_);
+	const struct greeting_load *load = container_of(command, struct greeting_load, command);
+	struct greeting *g = load->greeting;
+	enum redis_script script = (enum redis_script)(load - g->loads_);
 
 	if (reply_is_error(reply)) {
 		if (memmem(reply->str, reply->len, "Error compiling script", 22)) {
@@ -84,8 +86,8 @@ static void on_load(struct redis_command *command, const redisReply *reply)
 					     SPAN_LIT("NOPERM"))) {
 			fail_reply(g, reply);
 		}
-	} else if (!span_eq_str(reply_text(reply), redis_script_append_sha())) {
-		(void)error_set(&g->error, ST_INTERNAL, "redis names the append script otherwise");
+	} else if (!span_eq_str(reply_text(reply), redis_script_sha(script))) {
+		(void)error_set(&g->error, ST_INTERNAL, "redis names a script of ours otherwise");
 		fail(g, true);
 	}
 	heard(g);
@@ -304,6 +306,26 @@ static void on_probe(struct redis_command *command, const redisReply *reply)
 	heard(g);
 }
 
+/* Of all that a gateway calls: the first call of none of them costs a second way to Redis. */
+static void say_loads(struct greeting *g)
+{
+	for (enum redis_script script = 0; script < REDIS_SCRIPTS_; script++) {
+		const char *words[] = {"SCRIPT", "LOAD", redis_script_source(script), NULL};
+		struct greeting_load *load = &g->loads_[script];
+
+		load->greeting = g;
+		redis_command_init(&load->command, on_load);
+		redis_command_words(&load->command, words);
+		say(g, &load->command);
+	}
+}
+
+static void drop(struct redis_command *command)
+{
+	list_remove(&command->node);
+	redis_command_fini(command);
+}
+
 /* ---- the whole ------------------------------------------------------------------------------ */
 void greeting_start(struct greeting *g, const struct redis_url *url, const char *namespace_text,
 		    const char *seen)
@@ -311,7 +333,6 @@ void greeting_start(struct greeting *g, const struct redis_url *url, const char 
 	const char *auth[] = {"AUTH", url->user, url->password, NULL};
 	const char *auth_password[] = {"AUTH", url->password, NULL};
 	const char *select[] = {"SELECT", url->database, NULL};
-	const char *load[] = {"SCRIPT", "LOAD", redis_script_append_source(), NULL};
 	const char *config[] = {"CONFIG", "GET", "append*", NULL};
 
 	*g = (struct greeting){.url_ = url, .namespace_text_ = namespace_text, .seen_ = seen};
@@ -319,7 +340,6 @@ void greeting_start(struct greeting *g, const struct redis_url *url, const char 
 	list_init(&g->to_send);
 	redis_command_init(&g->auth_, on_auth);
 	redis_command_init(&g->select_, on_select);
-	redis_command_init(&g->load_, on_load);
 	redis_command_init(&g->config_, on_config);
 	redis_command_init(&g->meta_, on_meta);
 	redis_command_init(&g->scan_, on_scan);
@@ -332,8 +352,7 @@ void greeting_start(struct greeting *g, const struct redis_url *url, const char 
 		redis_command_words(&g->select_, select);
 		say(g, &g->select_);
 	}
-	redis_command_words(&g->load_, load);
-	say(g, &g->load_);
+	say_loads(g);
 	redis_command_words(&g->config_, config);
 	say(g, &g->config_);
 	ask_meta(g, "");
@@ -343,14 +362,14 @@ void greeting_start(struct greeting *g, const struct redis_url *url, const char 
 
 void greeting_fini(struct greeting *g)
 {
-	struct redis_command *commands[] = {&g->auth_, &g->select_, &g->load_, &g->config_,
+	struct redis_command *commands[] = {&g->auth_, &g->select_, &g->config_,
 					    &g->meta_, &g->scan_,   &g->probe_};
 
 	if (!g->to_send.next)
 		return;
-	for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++) {
-		list_remove(&commands[i]->node);
-		redis_command_fini(commands[i]);
-	}
+	for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++)
+		drop(commands[i]);
+	for (size_t i = 0; i < REDIS_SCRIPTS_; i++)
+		drop(&g->loads_[i].command);
 	g->to_send.next = NULL;
 }

@@ -32,7 +32,10 @@ struct greeting {
 	const char *seen_;	      /* borrowed; creation id seen before, "" for none */
 	struct redis_command auth_;
 	struct redis_command select_;
-	struct redis_command load_;
+	struct greeting_load {
+		struct redis_command command;
+		struct greeting *greeting;
+	} loads_[REDIS_SCRIPTS_];
 	struct redis_command config_;
 	struct redis_command meta_;
 	struct redis_command scan_;

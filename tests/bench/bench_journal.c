@@ -155,7 +155,7 @@ static double redis_benchmark(const char *directory, size_t depth, size_t count)
 		"'hg1:ns:{1}:i:cart' "
 		"b__rand_int____rand_int__ 0 '' tttttttttttttttt cccccccccccccccc 1700000000000 1 "
 		"type.googleapis.com/com.example.shoppingcart.Added %0*d 2>/dev/null",
-		directory, depth, count, redis_script_append_sha(), PAYLOAD_BYTES, 0);
+		directory, depth, count, redis_script_sha(REDIS_SCRIPT_APPEND), PAYLOAD_BYTES, 0);
 	out = popen(command, "r"); /* a bench, with arguments of its own */
 	stop_if(out != NULL, "no redis-benchmark");
 	while (fgets(line, sizeof(line), out)) {

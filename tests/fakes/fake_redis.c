@@ -63,7 +63,23 @@ static void send_text(struct peer *peer, const char *text)
 	stream_want_write(peer->stream);
 }
 
-static const char *good(enum greeting which)
+static struct span word(const redisReply *command, size_t i)
+{
+	return i < command->elements ? span_make(command->element[i]->str, command->element[i]->len)
+				     : SPAN_EMPTY;
+}
+
+/* The names of scripts do not depend on where they are loaded. */
+static const char *name_of(struct span source)
+{
+	enum redis_script script = 0;
+
+	while (script < REDIS_SCRIPTS_ && !span_eq_str(source, redis_script_source(script)))
+		script++;
+	return script < REDIS_SCRIPTS_ ? redis_script_sha(script) : "0";
+}
+
+static const char *good(enum greeting which, const redisReply *command)
 {
 	static const char *const texts[GREETINGS] = {
 		[AUTH] = "+OK\r\n",
@@ -79,14 +95,8 @@ static const char *good(enum greeting which)
 
 	if (which != SCRIPT)
 		return texts[which];
-	(void)snprintf(script, sizeof(script), "$40\r\n%s\r\n", redis_script_append_sha());
+	(void)snprintf(script, sizeof(script), "$40\r\n%s\r\n", name_of(word(command, 2)));
 	return script;
-}
-
-static struct span word(const redisReply *command, size_t i)
-{
-	return i < command->elements ? span_make(command->element[i]->str, command->element[i]->len)
-				     : SPAN_EMPTY;
 }
 
 /* Which command of the greeting it is, GREETINGS when none. EVAL is, when its script is meta.lua.
@@ -136,7 +146,8 @@ static void on_command(struct peer *peer, const redisReply *command)
 		fake->names[which]++;
 		mem_free(fake->last[which]);
 		fake->last[which] = text_of(command);
-		send_text(peer, fake->greetings[which] ? fake->greetings[which] : good(which));
+		send_text(peer,
+			  fake->greetings[which] ? fake->greetings[which] : good(which, command));
 		return;
 	}
 	BUG_ON(fake->count == COMMANDS_MAX);

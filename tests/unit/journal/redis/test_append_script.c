@@ -119,9 +119,9 @@ static int setup(void **state)
 {
 	(void)state;
 	assert_string_equal(redis_server_ask(server, "FLUSHALL"), "OK");
-	assert_string_equal(
-		redis_server_ask(server, "SCRIPT LOAD %s", redis_script_append_source()),
-		redis_script_append_sha());
+	assert_string_equal(redis_server_ask(server, "SCRIPT LOAD %s",
+					     redis_script_source(REDIS_SCRIPT_APPEND)),
+			    redis_script_sha(REDIS_SCRIPT_APPEND));
 	return 0;
 }
 

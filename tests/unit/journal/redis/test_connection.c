@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "journal/redis/command.h"
 #include "src/base/clock.h"
 #include "src/base/metrics.h"
 #include "src/runtime/loop.h"
@@ -183,8 +184,8 @@ static void one_turn_is_one_write(void **state)
 	while (fake_redis_count(fake) < 4)
 		journal_client_run(&client, 1);
 	assert_int_equal(fake_redis_reads(fake), 1);
-	fake_redis_say(fake,
-		       OK_1 NO_HEAD CONFLICT "*7\r\n$-1\r\n$-1\r\n$-1\r\n$-1\r\n$-1\r\n$-1\r\n$-1\r\n");
+	fake_redis_say(fake, OK_1 NO_HEAD CONFLICT
+		       "*7\r\n$-1\r\n$-1\r\n$-1\r\n$-1\r\n$-1\r\n$-1\r\n$-1\r\n");
 	assert_true(journal_client_until(&client, &more[2].is_done));
 	assert_int_equal(answer.result, JOURNAL_OK);
 	assert_int_equal(more[0].result, JOURNAL_OK);
@@ -366,6 +367,17 @@ static void a_full_disk_is_not_ready_until_a_probe_passes(void **state)
 	assert_int_equal(fake_redis_connections(fake), 1);
 }
 
+/* The fake names each by its source, and a wrong name would not be ready. */
+static void every_script_is_loaded_before_the_first_call(void **state)
+{
+	(void)state;
+	assert_int_equal(fake_redis_count_of(fake, "SCRIPT"), REDIS_SCRIPTS_);
+	fake_redis_say(fake, "?\r\n");
+	assert_true(journal_client_wait(&client, false));
+	assert_true(journal_client_wait(&client, true));
+	assert_int_equal(fake_redis_count_of(fake, "SCRIPT"), 2 * REDIS_SCRIPTS_);
+}
+
 /* ---- greeting ------------------------------------------------------------------------------- */
 static void refusals_of_the_greeting(void **state)
 {
@@ -383,7 +395,7 @@ static void refusals_of_the_greeting(void **state)
 		{"loading", "SCRIPT", "-LOADING Redis is loading the dataset in memory\r\n",
 		 "loading the dataset"},
 		{"another script", "SCRIPT", "$40\r\n0123456789012345678901234567890123456789\r\n",
-		 "names the append script otherwise"},
+		 "names a script of ours otherwise"},
 		{"scripts may not be loaded", "SCRIPT", "-NOPERM no permissions\r\n", NULL},
 		{"configuration is secret", "CONFIG", "-NOPERM no permissions\r\n", NULL},
 		{"configuration is strange", "CONFIG", "*1\r\n+x\r\n", NULL},
@@ -482,6 +494,7 @@ int main(void)
 		cmocka_unit_test_teardown(the_pipeline_has_a_limit, teardown),
 		cmocka_unit_test_teardown(a_password_beside_the_url, teardown),
 		TEST(a_full_disk_is_not_ready_until_a_probe_passes),
+		TEST(every_script_is_loaded_before_the_first_call),
 		cmocka_unit_test(refusals_of_the_greeting),
 		cmocka_unit_test_teardown(says_who_it_is, teardown),
 		cmocka_unit_test_teardown(a_new_journal_is_made, teardown),

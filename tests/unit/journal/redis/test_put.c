@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "journal/journal.h"
+#include "journal/redis/command.h"
 #include "journal/redis/redis_journal.h"
 #include "src/base/buf.h"
 #include "src/base/clock.h"
@@ -66,6 +67,14 @@ static int teardown(void **state)
 	journal_client_close(&client);
 	redis_server_stop(server);
 	return 0;
+}
+
+/* Not even the very first call is answered with NOSCRIPT. */
+static void no_script_is_missing(void **state)
+{
+	(void)state;
+	for (enum redis_script script = 0; script < REDIS_SCRIPTS_; script++)
+		ASK("[1]", "SCRIPT EXISTS %s", redis_script_sha(script));
 }
 
 static void fill_id(struct journal_id *id, const char *text)
@@ -361,6 +370,7 @@ static void killed_under_load(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(no_script_is_missing, setup, teardown),
 		cmocka_unit_test_setup_teardown(updates_and_deletes, setup, teardown),
 		cmocka_unit_test_setup_teardown(refusals_write_nothing, setup, teardown),
 		cmocka_unit_test_setup_teardown(remembers_the_last_commands, setup, teardown),
