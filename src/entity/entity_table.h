@@ -15,6 +15,7 @@ struct api_method;
 struct entity_table;
 struct entity_ticket;
 struct journal;
+struct journal_id;
 struct loop;
 struct metadata;
 struct metrics;
@@ -49,6 +50,9 @@ struct entity_command {
 	struct span payload;		 /* wire bytes of the method's input, forwarded untouched */
 	const struct metadata *metadata; /* may be NULL; shown to entities with has_metadata only */
 	uint64_t deadline_ns; /* the caller's; a command not yet sent by then is dropped */
+	/* The same over all attempts, whoever makes them: what it wrote is not written again. NULL:
+	 * a fresh one. */
+	const struct journal_id *id;
 };
 
 enum entity_action { ENTITY_REPLY, ENTITY_FORWARD, ENTITY_FAILURE, ENTITY_NONE };

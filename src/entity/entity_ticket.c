@@ -35,7 +35,7 @@ struct entity_ticket *entity_ticket_new(struct entity_table *table,
 	ticket->method = command->method;
 	(void)api_ref(api_of(ticket));
 	ticket->deadline_ns = command->deadline_ns < latest ? command->deadline_ns : latest;
-	ticket->id = journal_new_id(table->journal);
+	ticket->id = command->id ? *command->id : journal_new_id(table->journal);
 	ticket->payload_len = command->payload.len;
 	ticket->metadata_len = metadata_len;
 	(void)metadata_codec_put(ticket->payload + ticket->payload_len, metadata);

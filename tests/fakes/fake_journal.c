@@ -697,6 +697,15 @@ struct journal_any fake_journal_event(const struct fake_journal *fake,
 	return stored ? stored_any(stored) : (struct journal_any){SPAN_EMPTY, SPAN_EMPTY};
 }
 
+struct journal_id fake_journal_command(const struct fake_journal *fake,
+				       const struct journal_key *key, uint64_t sequence)
+{
+	struct entity *entity = entity_find(fake, key, false);
+	struct stored *stored = entity ? stored_at(entity, sequence) : NULL;
+
+	return stored ? stored->command : (struct journal_id){{0}};
+}
+
 uint64_t fake_journal_snapshot(const struct fake_journal *fake, const struct journal_key *key,
 			       struct journal_any *ret_snapshot)
 {

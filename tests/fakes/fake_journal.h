@@ -75,6 +75,9 @@ struct journal_head fake_journal_head(const struct fake_journal *fake,
 				      const struct journal_key *key);
 struct journal_any fake_journal_event(const struct fake_journal *fake,
 				      const struct journal_key *key, uint64_t sequence);
+/* The command that wrote an event; all zero: there is no such event. */
+struct journal_id fake_journal_command(const struct fake_journal *fake,
+				       const struct journal_key *key, uint64_t sequence);
 /* The sequence of the snapshot, 0 when there is none; ret_snapshot may be NULL. */
 uint64_t fake_journal_snapshot(const struct fake_journal *fake, const struct journal_key *key,
 			       struct journal_any *ret_snapshot);

@@ -37,6 +37,33 @@ static void events_are_stored_and_answered(void **state)
 	assert_int_equal(f->function.last_id, 3);
 }
 
+/* A command that comes from another gateway keeps the id it got there. */
+static void ids_of_commands_are_kept(void **state)
+{
+	static const struct journal_id id = {
+		{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16}};
+	struct entity_world *f = *state;
+	struct journal_key key = entity_world_key_of("a");
+	struct entity_command command = {
+		.method = api_find(userfn_api(f->userfn), SPAN_LIT("/test.Counter/Increase")),
+		.key = SPAN_LIT("a"),
+		.payload = SPAN_LIT("\x10\x01"),
+		.deadline_ns = DEADLINE_NEVER,
+		.id = &id,
+	};
+	struct entity_world_call *given = &f->seen[f->calls++];
+	struct journal_id stored;
+
+	given->f = f;
+	given->ticket = entity_table_submit(f->table, &command, entity_world_on_reply, given);
+	(void)entity_world_increase(f, "a");
+	entity_world_wait_for(f, entity_world_all_replied);
+	stored = fake_journal_command(f->journal, &key, 1);
+	assert_memory_equal(stored.bytes, id.bytes, sizeof(id.bytes));
+	stored = fake_journal_command(f->journal, &key, 2);
+	assert_memory_not_equal(stored.bytes, id.bytes, sizeof(id.bytes));
+}
+
 static void entities_are_independent(void **state)
 {
 	struct entity_world *f = *state;
@@ -496,6 +523,7 @@ int main(void)
 	cmocka_unit_test_setup_teardown(name, set_up, entity_world_tear_down)
 #define TEST(name) TEST_WITH(name, entity_world_set_up)
 		TEST(events_are_stored_and_answered),
+		TEST(ids_of_commands_are_kept),
 		TEST(entities_are_independent),
 		TEST(no_reply_before_the_append),
 		TEST(activation_replays_events_and_snapshot),
