@@ -12,15 +12,24 @@ uint64_t hash_stable(struct span bytes)
 	return XXH64(bytes.data, bytes.len, 0);
 }
 
-uint64_t hash_stable_pair(struct span a, struct span b)
+uint64_t hash_stable_parts(const struct span *parts, size_t count)
 {
 	XXH64_state_t state;
 
 	(void)XXH64_reset(&state, 0); /* cannot fail for a valid state */
-	(void)XXH64_update(&state, a.data, a.len);
-	(void)XXH64_update(&state, "", 1);
-	(void)XXH64_update(&state, b.data, b.len);
+	for (size_t i = 0; i < count; i++) {
+		if (i > 0)
+			(void)XXH64_update(&state, "", 1);
+		(void)XXH64_update(&state, parts[i].data, parts[i].len);
+	}
 	return XXH64_digest(&state);
+}
+
+uint64_t hash_stable_pair(struct span a, struct span b)
+{
+	const struct span parts[] = {a, b};
+
+	return hash_stable_parts(parts, 2);
 }
 
 uint64_t hash_seeded(struct span bytes)

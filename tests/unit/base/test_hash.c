@@ -29,6 +29,18 @@ static void pair_is_joined_by_nul(void **state)
 		     hash_stable_pair(SPAN_LIT("ab"), SPAN_LIT("c")));
 }
 
+static void parts_are_joined_by_nul(void **state)
+{
+	const struct span parts[] = {SPAN_LIT("10.0.0.1:7355"), SPAN_LIT("cart"),
+				     SPAN_LIT("alice")};
+
+	(void)state;
+	assert_true(hash_stable_parts(parts, 3) ==
+		    hash_stable(SPAN_LIT("10.0.0.1:7355\0cart\0alice")));
+	assert_true(hash_stable_parts(parts, 1) == hash_stable(parts[0]));
+	assert_true(hash_stable_parts(parts, 0) == hash_stable(SPAN_EMPTY));
+}
+
 static void seeded_is_a_function_of_the_bytes(void **state)
 {
 	(void)state;
@@ -57,6 +69,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(stable_never_changes),
 		cmocka_unit_test(pair_is_joined_by_nul),
+		cmocka_unit_test(parts_are_joined_by_nul),
 		cmocka_unit_test(seeded_is_a_function_of_the_bytes),
 		cmocka_unit_test(random_fills_all_bytes),
 	};
