@@ -257,7 +257,7 @@ static void on_connected(void *data)
 
 	enter(c, GREETING);
 	c->heard_ns = loop_now_ns(c->loop);
-	greeting_start(&c->greeting, &c->url, c->namespace_text, c->seen);
+	greeting_start(&c->greeting, &c->url, c->namespace_text, c->seen, c->params.is_guest);
 	send_greeting(c);
 }
 

@@ -24,6 +24,7 @@ struct redis_connection_params {
 	uint64_t backoff_max_ms;
 	size_t pipeline_max;   /* commands sent and not answered; further ones wait here */
 	bool is_loss_expected; /* the journal lives in the server's memory: empty after a restart */
+	bool is_guest;	       /* no journal is made where there is none */
 };
 
 struct redis_connection_ops {

@@ -233,6 +233,11 @@ static void on_meta(struct redis_command *command, const redisReply *reply)
 		(void)error_set(&g->error, ST_FAILED_PRECONDITION,
 				"journal was replaced: it is empty");
 		fail(g, true);
+	} else if (is_missing && g->is_guest_) {
+		(void)error_set(&g->error, ST_NOT_FOUND,
+				"there is no journal with the namespace \"%s\"",
+				g->namespace_text_);
+		fail(g, true);
 	} else if (is_missing) {
 		ask_scan(g, "0");
 	} else if (check_meta(g, reply) != ST_OK) {
@@ -328,7 +333,7 @@ static void drop(struct redis_command *command)
 
 /* ---- the whole ------------------------------------------------------------------------------ */
 void greeting_start(struct greeting *g, const struct redis_url *url, const char *namespace_text,
-		    const char *seen)
+		    const char *seen, bool is_guest)
 {
 	const char *auth[] = {"AUTH", url->user, url->password, NULL};
 	const char *auth_password[] = {"AUTH", url->password, NULL};
@@ -336,6 +341,7 @@ void greeting_start(struct greeting *g, const struct redis_url *url, const char 
 	const char *config[] = {"CONFIG", "GET", "append*", NULL};
 
 	*g = (struct greeting){.url_ = url, .namespace_text_ = namespace_text, .seen_ = seen};
+	g->is_guest_ = is_guest;
 	g->durability = "unknown";
 	list_init(&g->to_send);
 	redis_command_init(&g->auth_, on_auth);

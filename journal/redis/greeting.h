@@ -30,6 +30,7 @@ struct greeting {
 	const struct redis_url *url_; /* borrowed */
 	const char *namespace_text_;  /* borrowed */
 	const char *seen_;	      /* borrowed; creation id seen before, "" for none */
+	bool is_guest_;
 	struct redis_command auth_;
 	struct redis_command select_;
 	struct greeting_load {
@@ -42,9 +43,10 @@ struct greeting {
 	struct redis_command probe_;
 };
 
-/* Puts the first commands into to_send. seen: the creation id this process knows, or "". */
+/* Puts the first commands into to_send. seen: the creation id this process knows, or "". is_guest:
+ * no journal is made where there is none. */
 void greeting_start(struct greeting *greeting, const struct redis_url *url,
-		    const char *namespace_text, const char *seen);
+		    const char *namespace_text, const char *seen, bool is_guest);
 
 /* Unlinks and releases the commands. Accepts a zeroed greeting. */
 void greeting_fini(struct greeting *greeting);

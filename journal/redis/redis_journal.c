@@ -400,6 +400,7 @@ static void open_connection(struct redis_journal *j, const struct redis_journal_
 		.pipeline_max = params->pipeline_max ? params->pipeline_max : PIPELINE_MAX,
 		.is_loss_expected = j->embedded && params->durability &&
 				    strcmp(params->durability, "memory") == 0,
+		.is_guest = params->is_guest,
 	};
 
 	j->url = *url;

@@ -1,6 +1,7 @@
 #ifndef HEADGATE_JOURNAL_REDIS_REDIS_JOURNAL_H
 #define HEADGATE_JOURNAL_REDIS_REDIS_JOURNAL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -27,6 +28,7 @@ struct redis_journal_params {
 	uint64_t backoff_min_ms;
 	uint64_t backoff_max_ms;
 	struct metrics *metrics; /* borrowed; may be NULL */
+	bool is_guest; /* a tool: a namespace without a journal is an error, none is made */
 };
 
 /* Called on every change of readiness. */

@@ -451,6 +451,19 @@ static void a_new_journal_is_made(void **state)
 	assert_string_equal(journal_durability(client.journal), "everysec");
 }
 
+static void a_guest_makes_none(void **state)
+{
+	struct redis_journal_params params = journal_client_params();
+
+	(void)state;
+	params.is_guest = true;
+	open_with("", &params);
+	fake_redis_greeting(fake, "EVAL", "*3\r\n$-1\r\n$-1\r\n$-1\r\n");
+	assert_true(journal_client_wait_reason(&client, "there is no journal with the namespace"));
+	assert_int_equal(fake_redis_count_of(fake, "SCAN"), 0);
+	assert_int_equal(fake_redis_count_of(fake, "EVAL"), 1);
+}
+
 static void silence_in_the_greeting_is_not_waited_for(void **state)
 {
 	(void)state;
@@ -498,6 +511,7 @@ int main(void)
 		cmocka_unit_test(refusals_of_the_greeting),
 		cmocka_unit_test_teardown(says_who_it_is, teardown),
 		cmocka_unit_test_teardown(a_new_journal_is_made, teardown),
+		cmocka_unit_test_teardown(a_guest_makes_none, teardown),
 		cmocka_unit_test_teardown(silence_in_the_greeting_is_not_waited_for, teardown),
 		TEST(every_change_is_told),
 	};
