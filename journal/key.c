@@ -144,9 +144,9 @@ enum status key_render(const char *namespace_text, const struct journal_key *key
 	size_t kind_at;
 	size_t type_len;
 
+	names->partition = key_partition(key);
 	if (check(key, err) != ST_OK)
 		return err->status;
-	names->partition = key_partition(key);
 	names->head = render_first(&w, namespace_text, key, &kind_at, &type_len);
 	names->events = render_like(&w, names->head, names->head.len, kind_at, 'e');
 	names->feed = render_like(&w, names->head, type_len, kind_at, 'f');

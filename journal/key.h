@@ -46,7 +46,7 @@ MUST_CHECK enum status key_namespace(const char *name, char *ret_text, size_t si
 				     struct error *err);
 
 /* namespace_text is what key_namespace gave. Errors: ST_INVALID_ARGUMENT for an id or a type that
- * is too long, or an empty type; names is then undefined. */
+ * is too long, or an empty type; names is then undefined, but for its partition. */
 MUST_CHECK enum status key_render(const char *namespace_text, const struct journal_key *key,
 				  struct key_names *names, struct error *err);
 

@@ -18,6 +18,7 @@
 #include "journal/members.h"
 #include "journal/record.h"
 #include "journal/redis/redis_members.h"
+#include "journal/redis/slot.h"
 #include "src/base/clock.h"
 #include "src/base/mem.h"
 #include "src/base/metrics.h"
@@ -99,8 +100,8 @@ static const struct redis_call_ops read_ops;
 static const struct redis_call_ops append_ops;
 static const struct redis_call_ops compact_ops;
 
-static struct crdt_op *op_new(struct redis_crdt_log *log, enum op_kind kind, uint64_t deadline_ns,
-			      void *data)
+static struct crdt_op *op_new(struct redis_crdt_log *log, enum op_kind kind,
+			      const struct journal_key *key, uint64_t deadline_ns, void *data)
 {
 	static const struct redis_call_ops *const ops[] = {
 		[OP_READ] = &read_ops,
@@ -116,7 +117,8 @@ static struct crdt_op *op_new(struct redis_crdt_log *log, enum op_kind kind, uin
 	op->generation = log->journal->losses;
 	list_init(&op->wait_node);
 	list_push_back(&log->ops, &op->node);
-	op->request = redis_call_new(log->journal, ops[kind], deadline_ns, op);
+	op->request = redis_call_new(log->journal, ops[kind], slot_of_partition(key_partition(key)),
+				     deadline_ns, op);
 	return op;
 }
 
@@ -444,7 +446,7 @@ struct journal_request *redis_crdt_append(struct crdt_log *base, const struct jo
 					  struct span delta, bool wants_all, uint64_t deadline_ns,
 					  crdt_log_done_fn on_done, void *data)
 {
-	struct crdt_op *op = op_new(redis_crdt_log_of(base), OP_APPEND, deadline_ns, data);
+	struct crdt_op *op = op_new(redis_crdt_log_of(base), OP_APPEND, key, deadline_ns, data);
 	struct error error;
 
 	op->on_done = on_done;
@@ -461,7 +463,7 @@ struct journal_request *redis_crdt_delete(struct crdt_log *base, const struct jo
 					  bool wants_all, uint64_t deadline_ns,
 					  crdt_log_done_fn on_done, void *data)
 {
-	struct crdt_op *op = op_new(redis_crdt_log_of(base), OP_DELETE, deadline_ns, data);
+	struct crdt_op *op = op_new(redis_crdt_log_of(base), OP_DELETE, key, deadline_ns, data);
 
 	op->on_done = on_done;
 	return append_or_delete(op, key, SPAN_EMPTY, wants_all);
@@ -581,7 +583,7 @@ struct journal_request *redis_crdt_read(struct crdt_log *base, const struct jour
 					crdt_log_read_fn on_done, void *data)
 {
 	struct redis_crdt_log *log = redis_crdt_log_of(base);
-	struct crdt_op *op = op_new(log, OP_READ, deadline_ns, data);
+	struct crdt_op *op = op_new(log, OP_READ, key, deadline_ns, data);
 	struct key_crdt_names names;
 	struct error error;
 
@@ -648,7 +650,7 @@ struct journal_request *redis_crdt_compact(struct crdt_log *base, const struct j
 					   void *data)
 {
 	struct redis_crdt_log *log = redis_crdt_log_of(base);
-	struct crdt_op *op = op_new(log, OP_COMPACT, deadline_ns, data);
+	struct crdt_op *op = op_new(log, OP_COMPACT, key, deadline_ns, data);
 	struct key_crdt_names names;
 	char number[TEXT_U64_DIGITS];
 	char wall[TEXT_U64_DIGITS];

@@ -100,6 +100,7 @@ struct redis_call_ops {
 struct redis_request {
 	struct journal_request base;
 	enum request_kind kind;
+	uint16_t slot; /* of its keys, or SLOT_ANY */
 	struct redis_command command;
 	struct list all_node;
 	struct list node; /* waiting, delayed or due */
@@ -148,8 +149,9 @@ struct journal_request *redis_verify(struct journal *journal, const struct journ
 				     const struct journal_head *head, uint64_t deadline_ns,
 				     journal_verify_fn on_done, void *data);
 void redis_cancel(struct journal_request *request);
+/* slot: of all keys that its command will name, or SLOT_ANY (journal/redis/slot.h). */
 struct redis_request *redis_request_new(struct redis_journal *j, enum request_kind kind,
-					uint64_t deadline_ns, void *data);
+					uint16_t slot, uint64_t deadline_ns, void *data);
 /* Sends it, or lets it wait for the connection, or refuses it when there is too much already. */
 void redis_request_admit(struct redis_request *r);
 /* Sends it or lets it wait. */
@@ -172,7 +174,7 @@ void redis_request_end(struct redis_request *r);
 /* A call, whose command the caller fills in before redis_request_admit. data is what on_free gets.
  */
 struct redis_request *redis_call_new(struct redis_journal *j, const struct redis_call_ops *ops,
-				     uint64_t deadline_ns, void *data);
+				     uint16_t slot, uint64_t deadline_ns, void *data);
 /* The command's text is not needed any more: the call is held. */
 void redis_call_hold(struct redis_request *r);
 /* The reply is nothing our own script says. */

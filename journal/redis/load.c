@@ -14,6 +14,7 @@
 #include "journal/key.h"
 #include "journal/redis/connection.h"
 #include "journal/redis/internal.h"
+#include "journal/redis/slot.h"
 #include "src/base/mem.h"
 
 /* By how much a page shrinks whose reply was too large. */
@@ -178,13 +179,15 @@ struct journal_request *redis_load(struct journal *journal, const struct journal
 				   void *data)
 {
 	struct redis_journal *j = redis_journal_of(journal);
-	struct redis_request *r = redis_request_new(j, REQUEST_LOAD, deadline_ns, data);
 	struct key_names names;
 	struct error error;
+	enum status st = key_render(j->namespace_text, key, &names, &error);
+	struct redis_request *r = redis_request_new(
+		j, REQUEST_LOAD, slot_of_partition(names.partition), deadline_ns, data);
 
 	r->ops = ops;
 	r->page = JOURNAL_PAGE_EVENTS;
-	if (key_render(j->namespace_text, key, &names, &error) == ST_OK) {
+	if (st == ST_OK) {
 		/* The two names lie behind each other, head first. */
 		r->keys = mem_strndup(names.head.data, names.head.len + names.events.len);
 		r->head_key_len = names.head.len;

@@ -13,6 +13,7 @@
 #include "journal/key.h"
 #include "journal/members.h"
 #include "journal/redis/internal.h"
+#include "journal/redis/slot.h"
 #include "src/base/clock.h"
 #include "src/base/hash.h"
 #include "src/base/log.h"
@@ -289,8 +290,9 @@ static void send_beat(struct redis_members *m, const struct redis_call_ops *ops,
 	char max[TEXT_U64_DIGITS];
 	char version[TEXT_U64_DIGITS];
 	const struct span keys[] = {span_from_str(m->members_key), span_from_str(m->version_key)};
-	struct redis_request *r = redis_call_new(
-		m->journal, ops, clock_deadline(clock_mono_ns(), limit_ms * NS_PER_MS), m);
+	struct redis_request *r =
+		redis_call_new(m->journal, ops, slot_of_key(keys[0]),
+			       clock_deadline(clock_mono_ns(), limit_ms * NS_PER_MS), m);
 	struct span args[] = {
 		span_from_str(m->address),
 		SPAN_EMPTY,

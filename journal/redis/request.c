@@ -3,6 +3,7 @@
 #include "journal/key.h"
 #include "journal/redis/connection.h"
 #include "journal/redis/internal.h"
+#include "journal/redis/slot.h"
 #include "src/base/clock.h"
 #include "src/base/mem.h"
 #include "src/base/metrics.h"
@@ -33,12 +34,13 @@ static void on_reply(struct redis_command *command, const struct redisReply *rep
 static void on_deadline(void *data);
 
 struct redis_request *redis_request_new(struct redis_journal *j, enum request_kind kind,
-					uint64_t deadline_ns, void *data)
+					uint16_t slot, uint64_t deadline_ns, void *data)
 {
 	struct redis_request *r = mem_new(struct redis_request);
 
 	r->base.journal = &j->base;
 	r->kind = kind;
+	r->slot = slot;
 	r->data = data;
 	r->start_ns = clock_mono_ns();
 	redis_command_init(&r->command, on_reply);
@@ -392,16 +394,17 @@ struct journal_request *redis_append(struct journal *journal, const struct journ
 				     uint64_t deadline_ns, journal_append_fn on_done, void *data)
 {
 	struct redis_journal *j = redis_journal_of(journal);
-	struct redis_request *r = redis_request_new(j, REQUEST_APPEND, deadline_ns, data);
 	struct key_names names;
 	struct error error;
-	enum status st = check_append(append, &error);
+	enum status st = key_render(j->namespace_text, &append->key, &names, &error);
+	struct redis_request *r = redis_request_new(
+		j, REQUEST_APPEND, slot_of_partition(names.partition), deadline_ns, data);
 
 	r->on_append = on_done;
 	r->tag = append->tag;
 	r->event_count = append->event_count;
 	if (st == ST_OK)
-		st = key_render(j->namespace_text, &append->key, &names, &error);
+		st = check_append(append, &error);
 	if (st == ST_OK)
 		redis_command_append(&r->command, &names, append, clock_wall_ms());
 	else
@@ -427,15 +430,16 @@ struct journal_request *redis_put(struct journal *journal, const struct journal_
 				  uint64_t deadline_ns, journal_append_fn on_done, void *data)
 {
 	struct redis_journal *j = redis_journal_of(journal);
-	struct redis_request *r = redis_request_new(j, REQUEST_APPEND, deadline_ns, data);
 	struct key_names names;
 	struct error error;
-	enum status st = check_put(put, &error);
+	enum status st = key_render(j->namespace_text, &put->key, &names, &error);
+	struct redis_request *r = redis_request_new(
+		j, REQUEST_APPEND, slot_of_partition(names.partition), deadline_ns, data);
 
 	r->on_append = on_done;
 	r->tag = put->tag;
 	if (st == ST_OK)
-		st = key_render(j->namespace_text, &put->key, &names, &error);
+		st = check_put(put, &error);
 	if (st == ST_OK)
 		redis_command_put(&r->command, &names, put);
 	else
@@ -448,12 +452,14 @@ struct journal_request *redis_get(struct journal *journal, const struct journal_
 				  uint64_t deadline_ns, journal_get_fn on_done, void *data)
 {
 	struct redis_journal *j = redis_journal_of(journal);
-	struct redis_request *r = redis_request_new(j, REQUEST_GET, deadline_ns, data);
 	struct key_names names;
 	struct error error;
+	enum status st = key_render(j->namespace_text, key, &names, &error);
+	struct redis_request *r = redis_request_new(
+		j, REQUEST_GET, slot_of_partition(names.partition), deadline_ns, data);
 
 	r->on_get = on_done;
-	if (key_render(j->namespace_text, key, &names, &error) == ST_OK)
+	if (st == ST_OK)
 		redis_command_head(&r->command, names.head, false);
 	else
 		redis_request_fail_later(r, &error);
@@ -468,13 +474,15 @@ struct journal_request *redis_verify(struct journal *journal, const struct journ
 				     journal_verify_fn on_done, void *data)
 {
 	struct redis_journal *j = redis_journal_of(journal);
-	struct redis_request *r = redis_request_new(j, REQUEST_VERIFY, deadline_ns, data);
 	struct key_names names;
 	struct error error;
+	enum status st = key_render(j->namespace_text, key, &names, &error);
+	struct redis_request *r = redis_request_new(
+		j, REQUEST_VERIFY, slot_of_partition(names.partition), deadline_ns, data);
 
 	r->on_verify = on_done;
 	r->head = *head;
-	if (key_render(j->namespace_text, key, &names, &error) == ST_OK)
+	if (st == ST_OK)
 		redis_command_head(&r->command, names.head, true);
 	else
 		redis_request_fail_later(r, &error);
@@ -484,9 +492,9 @@ struct journal_request *redis_verify(struct journal *journal, const struct journ
 
 /* ---- calls ---------------------------------------------------------------------------------- */
 struct redis_request *redis_call_new(struct redis_journal *j, const struct redis_call_ops *ops,
-				     uint64_t deadline_ns, void *data)
+				     uint16_t slot, uint64_t deadline_ns, void *data)
 {
-	struct redis_request *r = redis_request_new(j, REQUEST_CALL, deadline_ns, data);
+	struct redis_request *r = redis_request_new(j, REQUEST_CALL, slot, deadline_ns, data);
 
 	r->call = ops;
 	return r;
@@ -521,8 +529,9 @@ void redis_call_publish(struct redis_journal *j, const char *channel, const char
 		.on_fail = on_not_published,
 	};
 	const char *words[] = {"PUBLISH", channel, text, NULL};
-	struct redis_request *r = redis_call_new(
-		j, &ops, clock_deadline(clock_mono_ns(), PUBLISH_LIMIT_MS * NS_PER_MS), NULL);
+	struct redis_request *r =
+		redis_call_new(j, &ops, SLOT_ANY,
+			       clock_deadline(clock_mono_ns(), PUBLISH_LIMIT_MS * NS_PER_MS), NULL);
 
 	redis_command_words(&r->command, words);
 	redis_request_admit(r);
