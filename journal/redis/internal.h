@@ -51,6 +51,7 @@ struct redis_journal {
 	size_t pending_bytes;
 	struct timer delay_timer;
 	struct loop_task due_task;
+	uint64_t failed_ns; /* the turn in which a request failed last */
 	struct loop_task state_task;
 	struct redis_url url; /* of the server that is talked to; never shown */
 	uint64_t command_timeout_ms;
@@ -107,6 +108,7 @@ struct redis_request {
 	struct timer deadline;
 	uint64_t start_ns;
 	bool is_sent;	    /* at least once */
+	bool is_failing;    /* at its deadline, with error */
 	bool is_maybe_done; /* a reply was lost */
 	bool is_orphan;	    /* nobody waits for it any more */
 	bool is_in_callback;
@@ -162,7 +164,7 @@ void redis_request_lost(struct redis_request *r);
 bool redis_request_is_write(const struct redis_request *r);
 /* Makes the final callback and lets go of the request. */
 void redis_request_fail(struct redis_request *r, const struct error *error);
-/* The same at the end of the turn. */
+/* The same at the end of the turn; in a later one when requests failed in this one already. */
 void redis_request_fail_later(struct redis_request *r, const struct error *error);
 /* Releases it; it must be linked nowhere but in `all`. */
 void redis_request_free(struct redis_request *r);

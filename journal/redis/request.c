@@ -12,6 +12,9 @@
 #define PUBLISH_LIMIT_MS ((uint64_t)2000)
 /* LOADING, TRYAGAIN, BUSY: asked again so often. */
 #define RETRY_DELAY_MS ((uint64_t)20)
+/* A caller that asks again from its failure, or by a task of the same turn, hears no sooner: a turn
+ * ends, and whatever else the loop has to do goes on. */
+#define FAIL_AGAIN_MS ((uint64_t)1)
 
 struct redis_request *redis_request_of_command(struct redis_command *command)
 {
@@ -210,7 +213,9 @@ static void get_done(struct redis_request *r, const struct record_head *found,
 void redis_request_fail(struct redis_request *r, const struct error *error)
 {
 	struct journal_append_result result = {.result = JOURNAL_ERROR, .error = error};
+	struct redis_journal *j = redis_journal_of(r->base.journal);
 
+	j->failed_ns = loop_now_ns(j->loop);
 	/* Sent and not answered, now or on an earlier connection: it may have happened. */
 	result.is_outcome_unknown = r->is_maybe_done || r->command.sent > 0;
 	if (r->kind == REQUEST_APPEND)
@@ -233,6 +238,11 @@ void redis_request_fail_later(struct redis_request *r, const struct error *error
 		r->error = mem_new(struct error);
 	*r->error = *error;
 	list_remove(&r->node);
+	if (j->failed_ns == loop_now_ns(j->loop)) {
+		r->is_failing = true;
+		timer_start_in(&r->deadline, FAIL_AGAIN_MS);
+		return;
+	}
 	list_push_back(&j->due, &r->node);
 	loop_task_schedule(j->loop, &j->due_task);
 }
@@ -249,7 +259,9 @@ static void on_deadline(void *data)
 	struct redis_journal *j = redis_journal_of(r->base.journal);
 	struct error error;
 
-	if (redis_connection_is_ready(j->connection))
+	if (r->is_failing)
+		error = *r->error;
+	else if (redis_connection_is_ready(j->connection))
 		(void)error_set(
 			&error, ST_UNAVAILABLE, "the journal did not answer before the deadline%s",
 			redis_request_is_write(r) && r->is_sent ? ": the outcome is unknown" : "");

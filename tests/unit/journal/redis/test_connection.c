@@ -311,6 +311,55 @@ static void too_many_are_refused(void **state)
 	journal_answer_fini(&two[1]);
 }
 
+/* A caller that knows no patience: it asks again from within its failure. */
+struct impatient {
+	unsigned failures;
+	bool is_enough;
+};
+
+static void ask_impatiently(struct impatient *impatient);
+
+static void on_impatient(void *data, enum journal_result result, const struct error *error)
+{
+	struct impatient *impatient = data;
+
+	assert_int_equal(result, JOURNAL_ERROR);
+	assert_int_equal(error->status, ST_RESOURCE_EXHAUSTED);
+	impatient->failures++;
+	if (!impatient->is_enough)
+		ask_impatiently(impatient);
+}
+
+static void ask_impatiently(struct impatient *impatient)
+{
+	const struct journal_key key = {SPAN_LIT("cart"), SPAN_LIT("alice")};
+
+	(void)journal_verify(client.journal, &key, &none,
+			     clock_deadline(clock_mono_ns(), 5000 * NS_PER_MS), on_impatient,
+			     impatient);
+}
+
+static void asking_again_from_a_failure_ends_the_turn(void **state)
+{
+	struct redis_journal_params params = journal_client_params();
+	struct impatient impatient = {0};
+	uint64_t start_ns = clock_mono_ns();
+
+	(void)state;
+	params.max_pending = 1;
+	open_with("", &params);
+	start_append(&answer, 5000); /* the only one there may be */
+	ask_impatiently(&impatient);
+	journal_client_run(&client, 20);
+	/* about one a millisecond */
+	assert_in_range(impatient.failures, 2, (clock_mono_ns() - start_ns) / NS_PER_MS + 2);
+	fake_redis_answer(fake, FAKE_REDIS_REPLY, OK_1);
+	assert_true(journal_client_until(&client, &answer.is_done));
+	assert_int_equal(answer.result, JOURNAL_OK);
+	impatient.is_enough = true;
+	journal_client_run(&client, 5);
+}
+
 static void the_pipeline_has_a_limit(void **state)
 {
 	struct redis_journal_params params = journal_client_params();
@@ -504,6 +553,7 @@ int main(void)
 		TEST(a_reply_nobody_asked_for_ends_the_connection),
 		TEST(closing_with_everything_pending),
 		cmocka_unit_test_teardown(too_many_are_refused, teardown),
+		cmocka_unit_test_teardown(asking_again_from_a_failure_ends_the_turn, teardown),
 		cmocka_unit_test_teardown(the_pipeline_has_a_limit, teardown),
 		cmocka_unit_test_teardown(a_password_beside_the_url, teardown),
 		TEST(a_full_disk_is_not_ready_until_a_probe_passes),
