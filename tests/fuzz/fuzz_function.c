@@ -1,11 +1,11 @@
-/* The function as an adversary: a real router and table of entities before a function whose every
+/* The function as an adversary: a real router and tables of entities before a function whose every
  * move is a byte of the input, over a real connection, and a journal in memory. Whatever it sends,
  * each caller is answered once, in time, with a text of the protocol or a code of its own; a reply
  * that claims events came after they were in the journal; and other entities answer in between.
  *
  * The first byte picks who is called and whether the function moves before the first command; the
  * rest are its moves (wild_function.h).
- * Spec: cloudstate-protocol 4.5, 5, 6.1 */
+ * Spec: cloudstate-protocol 4.5, 5, 6.1, 6.3 */
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,6 +15,7 @@
 #include "src/base/error.h"
 #include "src/base/log.h"
 #include "src/base/metrics.h"
+#include "src/entity/crdt_table.h"
 #include "src/entity/entity_table.h"
 #include "src/grpc/grpc_call.h"
 #include "src/router/exchange.h"
@@ -24,24 +25,29 @@
 #include "src/runtime/timer.h"
 #include "src/userfn/api.h"
 #include "src/userfn/userfn.h"
+#include "tests/fakes/fake_crdt_log.h"
 #include "tests/fakes/fake_journal.h"
 #include "tests/fuzz/wild_function.h"
 
 /* Far above what a chain of timeouts takes, on a machine with better things to do. */
 #define ANSWER_WAIT_NS (8 * NS_PER_S)
 #define COMMAND_TIMEOUT_MS 60U
-#define CALLER_PATIENCE_MS 150U	      /* of callers of actions, which have no other end */
+#define CALLER_PATIENCE_MS 150U /* of callers of actions and streams, which have no other end */
+#define CALLER_PATIENCE_SHORT_MS 5U
 #define INPUT_BYTES_MAX ((size_t)256) /* each silence costs a timeout */
 #define WILD_CALLS 3U
 #define GOOD_TRIES 20U /* a stalled machine lets timers fire before the reply is read */
 
 /* Bits of the first byte, over which of the paths is called. */
 #define START_AT_INIT 0x80
+#define START_MEMBER 0x40    /* there is another one, which never says that it has a change */
+#define START_IMPATIENT 0x20 /* the last of the streamed callers leaves early */
+#define START_UNREAD 0x10    /* streamed callers do not read */
 #define START_PATH_BITS 0x07
 
 static const char *const paths[START_PATH_BITS + 1] = {
-	"/test.Counter/Do", "/test.Value/Do",  "/test.Deed/Do",	   "/test.Deed/Out",
-	"/test.Deed/In",    "/test.Deed/Both", "/test.Counter/Do", "/test.Value/Do",
+	"/test.Counter/Do", "/test.Value/Do",  "/test.Deed/Do",	  "/test.Deed/Out",
+	"/test.Deed/In",    "/test.Deed/Both", "/test.Shared/Do", "/test.Shared/Watch",
 };
 
 struct world {
@@ -51,7 +57,12 @@ struct world {
 	struct fake_journal *journal;
 	struct userfn *userfn;
 	struct entity_table *table;
+	struct fake_crdt_store *store;
+	struct fake_crdt_member *member;
+	struct fake_crdt_member *other; /* NULL: none */
+	struct crdt_table *crdts;
 	struct router *router;
+	uint8_t start;
 };
 
 struct caller {
@@ -65,6 +76,7 @@ struct caller {
 	unsigned sends;
 	unsigned finishes;
 	bool is_unary;
+	bool is_unread;
 	bool is_cancelled;
 	enum status code;
 };
@@ -110,12 +122,17 @@ static enum status caller_send(struct exchange *exchange, struct span message)
 	struct wire_field kind;
 	struct wire_field key;
 	struct journal_key stored;
+	bool is_crdt;
 
 	BUG_ON(c->finishes || c->is_cancelled);
 	BUG_ON(c->sends++ && c->is_unary);
 	if (c->w->wild.is_free || !wire_find_last(message, 1, WIRE_BYTES, &key) ||
 	    !wire_find_last(message, 2, WIRE_VARINT, &claim) ||
-	    !wire_find_last(message, 3, WIRE_VARINT, &kind) || kind.integer >= WILD_ACTION)
+	    !wire_find_last(message, 3, WIRE_VARINT, &kind) || kind.integer == WILD_ACTION)
+		return ST_OK;
+	is_crdt = kind.integer == WILD_CRDT;
+	BUG_ON(is_crdt && fake_crdt_appends(c->w->store) < claim.integer);
+	if (is_crdt)
 		return ST_OK;
 	stored = wild_key((enum wild_kind)kind.integer, key.bytes);
 	BUG_ON(fake_journal_head(c->w->journal, &stored).sequence < claim.integer);
@@ -124,8 +141,9 @@ static enum status caller_send(struct exchange *exchange, struct span message)
 
 static size_t caller_unsent(const struct exchange *exchange)
 {
-	(void)exchange;
-	return 0;
+	const struct caller *c = caller_of(exchange);
+
+	return c->is_unread ? EXCHANGE_UNSENT_HIGH + 1 : 0;
 }
 
 /* Spec: cloudstate-protocol 4.5; "no" is what the function says itself. A reset of an action's
@@ -143,6 +161,15 @@ static bool is_known_text(struct span text)
 		"Unexpected Value entity failure",
 		"Unexpected Value entity termination",
 		"Value entity terminated",
+		"Entity terminating",
+		"Entity deleted",
+		"Unexpected CRDT reply",
+		"Unexpected CRDT failure",
+		"Unexpected CRDT message",
+		"Unexpected CRDT termination",
+		/* what src/crdt says of a change, as the reference does */
+		"GSetDelta is incompatible with CRDT PNCounter",
+		"PNCounterDelta is incompatible with CRDT GSet",
 	};
 
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
@@ -184,7 +211,8 @@ static void on_patience_over(void *data)
 	c->base.handler->on_cancelled(&c->base, c->base.handler_data, ST_DEADLINE_EXCEEDED);
 }
 
-static void call(struct world *w, struct caller *c, const char *path, const char *key)
+static void call(struct world *w, struct caller *c, const char *path, const char *key,
+		 unsigned patience_ms)
 {
 	static const struct metadata no_metadata;
 	const struct api_method *method = api_find(userfn_api(w->userfn), span_from_str(path));
@@ -203,10 +231,11 @@ static void call(struct world *w, struct caller *c, const char *path, const char
 		.peer = "test",
 	};
 	c->is_unary = !method->schema->server_streaming;
+	c->is_unread = !c->is_unary && (w->start & START_UNREAD);
 	loop_task_init(&c->give, give, c);
 	timer_init(&c->patience, w->loop, on_patience_over, c);
-	if (is_action)
-		timer_start_in(&c->patience, CALLER_PATIENCE_MS);
+	if (is_action || !c->is_unary)
+		timer_start_in(&c->patience, patience_ms);
 	router_accept(w->router, &c->base);
 	BUG_ON(c->finishes || c->sends);
 }
@@ -230,7 +259,7 @@ static void ask_good(struct world *w, const char *path)
 	unsigned tries = 0;
 
 	do {
-		call(w, &c, path, "good");
+		call(w, &c, path, "good", CALLER_PATIENCE_MS);
 		wait_for(w, is_answered, &c);
 		BUG_ON(++tries > GOOD_TRIES);
 	} while (c.code == ST_DEADLINE_EXCEEDED);
@@ -245,8 +274,18 @@ static void on_change(void *data)
 
 	if (w->table)
 		entity_table_renew(w->table);
+	if (w->crdts)
+		crdt_table_renew(w->crdts);
 	if (w->router)
 		router_renew(w->router);
+}
+
+static void on_members_change(void *data)
+{
+	struct world *w = data;
+
+	if (w->crdts)
+		crdt_table_members_changed(w->crdts);
 }
 
 static bool is_ready(void *data)
@@ -259,7 +298,34 @@ static bool is_quiet(void *data)
 	const struct world *w = data;
 
 	return router_active(w->router) == 0 && entity_table_queued(w->table) == 0 &&
-	       fake_journal_pending(w->journal) == 0;
+	       crdt_table_queued(w->crdts) == 0 && fake_journal_pending(w->journal) == 0;
+}
+
+static void open_crdts(struct world *w)
+{
+	struct crdt_limits limits = crdt_limits_default();
+	struct crdt_table_params params = {
+		.loop = w->loop,
+		.userfn = w->userfn,
+		.metrics = w->metrics,
+		.limits = &limits,
+	};
+
+	limits.command_timeout_ms = COMMAND_TIMEOUT_MS;
+	limits.cancel_timeout_ms = COMMAND_TIMEOUT_MS;
+	limits.all_timeout_ms = COMMAND_TIMEOUT_MS;
+	limits.stop_timeout_ms = COMMAND_TIMEOUT_MS;
+	limits.message_bytes_max = WILD_MESSAGE_BYTES_MAX;
+	limits.crash_backoff_min_ms = 1;
+	limits.crash_backoff_max_ms = 2;
+	w->wild.store = w->store = fake_crdt_store_new(w->loop);
+	w->member = fake_crdt_member_new(w->store, "a:1", on_members_change, w);
+	if (w->start & START_MEMBER)
+		w->other = fake_crdt_member_new(w->store, "b:1", NULL, NULL);
+	params.log = fake_crdt_member_log(w->member);
+	params.members = fake_crdt_member_members(w->member);
+	w->crdts = crdt_table_new(&params);
+	router_serve_crdts(w->router, w->crdts);
 }
 
 static void open_world(struct world *w, struct span input)
@@ -295,12 +361,18 @@ static void open_world(struct world *w, struct span input)
 	w->table = entity_table_new(w->loop, w->userfn, fake_journal_base(w->journal), w->metrics,
 				    &limits);
 	w->router = router_new(w->loop, w->userfn, w->table, w->metrics, &router_limits);
+	open_crdts(w);
 }
 
 static void close_world(struct world *w)
 {
 	router_free(w->router);
 	entity_table_free(w->table);
+	crdt_table_free(w->crdts);
+	if (w->other)
+		fake_crdt_member_free(w->other);
+	fake_crdt_member_free(w->member);
+	fake_crdt_store_free(w->store);
 	journal_close(fake_journal_base(w->journal));
 	userfn_close(w->userfn);
 	wild_stop(&w->wild);
@@ -317,16 +389,21 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (size > INPUT_BYTES_MAX)
 		return -1;
+	w.start = start;
 	open_world(&w, span_skip(input, 1));
 	w.wild.moves_at_init = start & START_AT_INIT;
 	for (unsigned i = 0; i < WILD_CALLS; i++)
-		call(&w, &wild[i], paths[start & START_PATH_BITS], "wild");
+		call(&w, &wild[i], paths[start & START_PATH_BITS], "wild",
+		     (start & START_IMPATIENT) && i == WILD_CALLS - 1 ? CALLER_PATIENCE_SHORT_MS
+								      : CALLER_PATIENCE_MS);
 	ask_good(&w, "/test.Counter/Do");
 	ask_good(&w, "/test.Value/Do");
+	ask_good(&w, "/test.Shared/Do");
 	for (unsigned i = 0; i < WILD_CALLS; i++)
 		wait_for(&w, is_answered, &wild[i]);
 	wait_for(&w, is_quiet, &w);
 	ask_good(&w, "/test.Counter/Do");
+	ask_good(&w, "/test.Shared/Do");
 	close_world(&w);
 	for (unsigned i = 0; i < WILD_CALLS; i++)
 		BUG_ON(wild[i].finishes + wild[i].is_cancelled != 1);

@@ -7,6 +7,7 @@
 #include "src/grpc/grpc_call.h"
 #include "src/h2/h2.h"
 #include "src/userfn/api.h"
+#include "tests/fakes/fake_crdt_log.h"
 #include "tests/fakes/fake_journal.h"
 #include "tests/fakes/fake_spec.h"
 
@@ -17,7 +18,7 @@
 #define MOVE_BITS 0x0F
 enum move {
 	MOVE_REPLY,	   /* two bytes: enum part, enum answer over the target */
-	MOVE_REPLY_WRONG,  /* with an id that nobody asked for */
+	MOVE_REPLY_WRONG,  /* with an id that nobody asked for; a CRDT's: of the command before */
 	MOVE_REPLY_DOUBLE, /* twice */
 	MOVE_FAILURE,	   /* one byte: 0: no id, 1: the right one, else another */
 	MOVE_SILENCE,
@@ -30,19 +31,32 @@ enum move {
 	MOVE_RESET,	/* one byte: the code */
 	MOVE_DROP,	/* all connections */
 	MOVE_DRAIN,	/* no new streams on them */
-	MOVE_STREAMED,	/* a streamed message of CRDTs, which nobody here serves */
+	MOVE_STREAMED,	/* of CRDTs, three bytes: enum streamed, part, answer. Others get one too */
 	MOVE_BEHAVE,
 };
 
-/* What a reply has, bit by bit. */
+/* Low bits of the first byte of a streamed message. */
+enum streamed {
+	STREAMED_MESSAGE,
+	STREAMED_FLOOD,
+	STREAMED_CANCELLED,	  /* the answer to a cancellation */
+	STREAMED_CANCELLED_WRONG, /* of another command */
+	STREAMED_BITS = 3
+};
+
+/* What a reply has, bit by bit. Those of a CRDT: streamed or the end of it; a change of another
+ * kind of value; and wanted at all members, in place of many events. */
 enum part {
 	PART_EVENT = 1,
+	PART_STREAMED = 1,
 	PART_SNAPSHOT = 2,
+	PART_WRONG_KIND = 2,
 	PART_UPDATE = 4,
 	PART_DELETE = 8,
 	PART_EFFECT = 16,
 	PART_EFFECT_WAITED = 32,
 	PART_MANY_EVENTS = 64,
+	PART_ALL = 64,
 	PART_METADATA = 128,
 };
 
@@ -64,6 +78,7 @@ static const struct {
 	{"test.Counter", "Do"},
 	{"test.Value", "Do"},
 	{"test.Deed", "Do"},
+	{"test.Shared", "Do"},
 };
 
 /* One call of the function. */
@@ -75,7 +90,8 @@ struct stream {
 	enum wild_kind kind;
 	bool is_good;
 	bool is_over;
-	uint64_t id; /* of the last command */
+	bool is_cancelled; /* its last command, a CRDT's */
+	uint64_t id;	   /* of the last command */
 };
 
 /* ---- what the function sends ---------------------------------------------------------------- */
@@ -202,6 +218,12 @@ static void put_state(struct wire_writer *w, const struct stream *s, uint8_t par
 	wire_end(w, nest);
 }
 
+/* Surely a change of a CRDT, of whatever comes of it in time. */
+static bool is_change(uint8_t part)
+{
+	return (part & (PART_UPDATE | PART_DELETE | PART_WRONG_KIND)) == PART_UPDATE;
+}
+
 static uint64_t claim_of(const struct stream *s, uint8_t part)
 {
 	struct journal_key key = wild_key(s->kind, span_from_str(key_of(s)));
@@ -209,11 +231,75 @@ static uint64_t claim_of(const struct stream *s, uint8_t part)
 
 	if (s->kind == WILD_ACTION)
 		return 0;
+	if (s->kind == WILD_CRDT)
+		return fake_crdt_appends(s->w->store) + is_change(part);
 	now = fake_journal_head(s->w->journal, &key).sequence;
 	if (s->kind == WILD_EVENTS)
 		return now + (part & PART_EVENT ? 1 : 0);
 	/* Whether more than an update is one is not for this side to say. */
 	return now + (part == PART_UPDATE ? 1 : 0);
+}
+
+/* Where the parts of a CRDT's messages stand; 0: not there. */
+struct crdt_layout {
+	uint32_t message;
+	uint32_t action;
+	uint32_t effects;
+	uint32_t state;
+	uint32_t flag;
+};
+
+static const struct crdt_layout crdt_reply = {1, 2, 4, 5, 6};
+static const struct crdt_layout crdt_streamed = {2, 2, 3, 0, 4};
+static const struct crdt_layout crdt_cancelled = {3, 0, 2, 3, 0};
+
+static void put_crdt_state(struct wire_writer *w, uint32_t number, uint8_t part)
+{
+	bool is_set = part & PART_WRONG_KIND;
+	struct wire_nest nest;
+
+	if (!number || !(part & (PART_UPDATE | PART_DELETE)))
+		return;
+	nest = wire_begin(w, number);
+	if (part & PART_UPDATE) /* a PNCounter goes up by one; or a GSet gets something */
+		wire_put_bytes_field(w, 1,
+				     is_set ? SPAN_LIT("\x1a\x05\x0a\x03\x0a\x01x")
+					    : SPAN_LIT("\x12\x02\x08\x02"));
+	if (part & PART_DELETE)
+		wire_put_bytes_field(w, 2, SPAN_EMPTY);
+	if (part & PART_ALL)
+		wire_put_uint_field(w, 3, 2);
+	wire_end(w, nest);
+}
+
+static void send_crdt(struct stream *s, const struct crdt_layout *layout, uint64_t id, uint8_t part,
+		      uint8_t answer)
+{
+	uint64_t claim = claim_of(s, layout == &crdt_reply ? part : 0);
+	struct wire_writer w;
+	struct wire_nest nest;
+	struct buf out;
+
+	buf_init(&out, 1024);
+	wire_writer_init(&w, &out);
+	nest = wire_begin(&w, layout->message);
+	wire_put_uint_field(&w, 1, id);
+	if (layout->action) {
+		struct wire_nest action = wire_begin(&w, layout->action);
+
+		put_answer(&w, s, part, answer, claim);
+		wire_end(&w, action);
+	}
+	put_crdt_state(&w, layout->state, part);
+	if (layout->flag && (part & PART_STREAMED))
+		wire_put_uint_field(&w, layout->flag, 1);
+	if (part & (PART_EFFECT | PART_EFFECT_WAITED))
+		put_target(&w, layout->effects, s, answer, part & PART_EFFECT_WAITED);
+	wire_end(&w, nest);
+	BUG_ON(!wire_finish(&w));
+	send(s, buf_span(&out));
+	wire_writer_fini(&w);
+	buf_fini(&out);
 }
 
 static void reply(struct stream *s, uint64_t id, uint8_t part, uint8_t answer)
@@ -224,6 +310,10 @@ static void reply(struct stream *s, uint64_t id, uint8_t part, uint8_t answer)
 	struct wire_writer w;
 	struct buf out;
 
+	if (s->kind == WILD_CRDT) {
+		send_crdt(s, &crdt_reply, id, part, answer);
+		return;
+	}
 	buf_init(&out, (size_t)1024 * 1024);
 	wire_writer_init(&w, &out);
 	if (s->kind != WILD_ACTION) {
@@ -246,10 +336,28 @@ static void reply(struct stream *s, uint64_t id, uint8_t part, uint8_t answer)
 	buf_fini(&out);
 }
 
+static void move_streamed(struct stream *s)
+{
+	enum streamed which = take_byte(s->w) & STREAMED_BITS;
+	uint8_t part = take_byte(s->w);
+	uint8_t answer = take_byte(s->w);
+	unsigned count = which == STREAMED_FLOOD ? FLOOD_MESSAGES : 1;
+
+	for (unsigned i = 0; which <= STREAMED_FLOOD && i < count; i++)
+		send_crdt(s, &crdt_streamed, s->id, part, answer);
+	if (which > STREAMED_FLOOD)
+		send_crdt(s, &crdt_cancelled, s->id + (which == STREAMED_CANCELLED_WRONG), part,
+			  answer);
+}
+
 static void behave(struct stream *s)
 {
-	static const uint8_t part[WILD_KINDS_] = {PART_EVENT, PART_UPDATE, 0};
+	static const uint8_t part[WILD_KINDS_] = {PART_EVENT, PART_UPDATE, 0, PART_UPDATE};
 
+	if (s->is_cancelled) {
+		send_crdt(s, &crdt_cancelled, s->id, PART_UPDATE, 0);
+		return;
+	}
 	reply(s, s->id, part[s->kind], ANSWER_REPLY);
 	if (s->kind == WILD_ACTION)
 		finish(s, ST_OK);
@@ -264,7 +372,7 @@ static void failure(struct stream *s, uint8_t which)
 
 	buf_init(&out, 1024);
 	wire_writer_init(&w, &out);
-	nest = wire_begin(&w, s->kind == WILD_ACTION ? 1 : 2);
+	nest = wire_begin(&w, s->kind == WILD_ACTION ? 1 : s->kind == WILD_CRDT ? 4 : 2);
 	wire_put_uint_field(&w, 1, id);
 	wire_put_bytes_field(&w, 2, SPAN_LIT("no"));
 	wire_end(&w, nest);
@@ -305,8 +413,11 @@ static void move_reply(struct stream *s, enum move move)
 {
 	uint8_t part = take_byte(s->w);
 	uint8_t answer = take_byte(s->w);
+	uint64_t id = s->id;
 
-	reply(s, s->id + (move == MOVE_REPLY_WRONG), part, answer);
+	if (move == MOVE_REPLY_WRONG)
+		id += s->kind == WILD_CRDT ? (uint64_t)-1 : 1;
+	reply(s, id, part, answer);
 	if (move == MOVE_REPLY_DOUBLE)
 		reply(s, s->id, part, answer);
 }
@@ -364,7 +475,10 @@ static void move(struct stream *s, enum move move)
 		send_large(s, WILD_MESSAGE_BYTES_MAX + 1, false);
 		return;
 	case MOVE_STREAMED:
-		send(s, SPAN_LIT("\x12\x02\x08\x01"));
+		if (s->kind == WILD_CRDT)
+			move_streamed(s);
+		else
+			send(s, SPAN_LIT("\x12\x02\x08\x01"));
 		return;
 	case MOVE_BEHAVE:
 		behave(s);
@@ -403,6 +517,25 @@ static void on_init(struct stream *s, struct span init)
 		play(s);
 }
 
+static void on_crdt_message(struct stream *s, struct span message)
+{
+	struct wire_field field;
+	struct wire_field id;
+
+	if (wire_find_last(message, 1, WIRE_BYTES, &field)) {
+		on_init(s, field.bytes);
+		return;
+	}
+	s->is_cancelled = wire_find_last(message, 5, WIRE_BYTES, &field);
+	if (s->is_cancelled || wire_find_last(message, 4, WIRE_BYTES, &field)) {
+		if (wire_find_last(field.bytes, 2, WIRE_VARINT, &id))
+			s->id = id.integer;
+		play(s);
+	} else if (!s->is_good && s->w->rest.len) {
+		play(s); /* a change or a deletion asks for no answer */
+	}
+}
+
 static void on_message(void *data, struct span message)
 {
 	struct stream *s = data;
@@ -410,6 +543,8 @@ static void on_message(void *data, struct span message)
 
 	if (s->kind == WILD_ACTION) {
 		play(s);
+	} else if (s->kind == WILD_CRDT) {
+		on_crdt_message(s, message);
 	} else if (wire_find_last(message, 1, WIRE_BYTES, &field)) {
 		on_init(s, field.bytes);
 	} else if (wire_find_last(message, s->kind == WILD_VALUE ? 2 : 3, WIRE_BYTES, &field)) {
@@ -459,6 +594,7 @@ static void on_stream(void *data, struct h2_stream *h2, const struct h2_headers 
 	s->h2 = h2;
 	s->kind = span_starts_with(path, SPAN_LIT("/cloudstate.event"))	  ? WILD_EVENTS
 		  : span_starts_with(path, SPAN_LIT("/cloudstate.value")) ? WILD_VALUE
+		  : span_starts_with(path, SPAN_LIT("/cloudstate.crdt"))  ? WILD_CRDT
 									  : WILD_ACTION;
 	list_push_back(&w->streams, &s->node);
 	s->call = grpc_server_accept(w->loop, h2, headers, (size_t)1024 * 1024, &stream_ops, s);
@@ -488,8 +624,13 @@ static void write_spec(struct buf *out)
 		{"Both", ".test.Amount", ".test.Amount", true, true},
 		{0},
 	};
+	static const struct fake_method shared[] = {
+		{"Do", ".test.Amount", ".test.Amount", false, false},
+		{"Watch", ".test.Amount", ".test.Amount", false, true},
+		{0},
+	};
 	static const struct fake_service services[] = {
-		{"Counter", methods}, {"Value", methods}, {"Deed", deeds}, {0}};
+		{"Counter", methods}, {"Value", methods}, {"Deed", deeds}, {"Shared", shared}, {0}};
 	static const struct fake_file files[] = {{.name = "wild.proto",
 						  .package = "test",
 						  .messages = messages,
@@ -501,6 +642,9 @@ static void write_spec(struct buf *out)
 		 .service = "test.Value",
 		 .persistence_id = "value"},
 		{.type = API_ACTION_TYPE, .service = "test.Deed"},
+		{.type = "cloudstate.crdt.Crdt",
+		 .service = "test.Shared",
+		 .persistence_id = "shared"},
 		{0},
 	};
 	struct fake_spec spec = {.files = files, .entities = entities, .minor = 2};
@@ -521,8 +665,8 @@ void wild_start(struct wild *w, struct loop *loop, struct span moves)
 	list_init(&w->streams);
 	fake_function_init(&w->function, loop, 2, 0);
 	write_spec(&w->function.spec);
-	w->function.on_action = w->function.on_entity = on_stream;
-	w->function.action_data = w->function.entity_data = w;
+	w->function.on_action = w->function.on_entity = w->function.on_crdt = on_stream;
+	w->function.action_data = w->function.entity_data = w->function.crdt_data = w;
 }
 
 void wild_stop(struct wild *w)

@@ -16,18 +16,21 @@
 /* The limit of the gateway under test; one move sends a larger message. */
 #define WILD_MESSAGE_BYTES_MAX ((size_t)64 * 1024)
 
+struct fake_crdt_store;
 struct fake_journal;
 struct loop;
 
-/* Services test.Counter and test.Value { Do } and test.Deed { Do, Out, In, Both }, all over
- * test.Amount { id = 1, the key; claim = 2; kind = 3 }. In a reply: the journal is at sequence
- * claim of that entity when the reply is let go. */
-enum wild_kind { WILD_EVENTS, WILD_VALUE, WILD_ACTION, WILD_KINDS_ };
+/* Services test.Counter and test.Value { Do }, test.Deed { Do, Out, In, Both } and test.Shared, a
+ * CRDT, { Do, Watch }, all over test.Amount { id = 1, the key; claim = 2; kind = 3 }. In a reply:
+ * the journal is at sequence claim of that entity when the reply is let go; of a CRDT: so many
+ * changes are in the logs. */
+enum wild_kind { WILD_EVENTS, WILD_VALUE, WILD_ACTION, WILD_CRDT, WILD_KINDS_ };
 
 struct wild {
 	struct fake_function function;
 	struct loop *loop;
-	struct fake_journal *journal; /* set by the owner; looked at for claims */
+	struct fake_journal *journal; /* set by the owner, like the next; looked at for claims */
+	struct fake_crdt_store *store;
 	struct list streams;
 	struct span rest;   /* of the input */
 	bool moves_at_init; /* of an entity, before its first command */
