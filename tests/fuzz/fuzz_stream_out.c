@@ -1,7 +1,8 @@
-/* Messages of the function on an entity stream, and answers of actions. What was read must lie
- * within the message. */
+/* Messages of the function on the stream of an entity of each kind, and answers of actions. What
+ * was read must lie within the message. */
 #include "src/base/error.h"
 #include "src/entity/action_codec.h"
+#include "src/entity/crdt_codec.h"
 #include "src/entity/entity_codec.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -9,6 +10,33 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static void inside(struct span all, struct span part)
 {
 	BUG_ON(part.len && (part.data < all.data || part.data + part.len > all.data + all.len));
+}
+
+static void parse_crdt(struct span all)
+{
+	static struct span effects[ENTITY_REPLY_EFFECTS_MAX];
+	struct crdt_out out;
+	size_t count;
+
+	crdt_codec_parse(all, &out);
+	inside(all, out.update);
+	inside(all, out.message.description);
+	inside(all, out.message.details);
+	inside(all, out.message.metadata);
+	inside(all, out.message.payload.type_url);
+	inside(all, out.message.payload.value);
+	inside(all, out.message.service_name);
+	BUG_ON(out.change != CRDT_CHANGE_UPDATE && out.update.len);
+	BUG_ON(out.kind == CRDT_OUT_GARBAGE &&
+	       (out.change != CRDT_CHANGE_NONE || out.message.action != ENTITY_NONE));
+	BUG_ON(out.is_streamed && out.kind != CRDT_OUT_REPLY);
+	BUG_ON(out.is_end && out.kind != CRDT_OUT_STREAMED);
+	if (out.kind == CRDT_OUT_GARBAGE || out.kind == CRDT_OUT_FAILURE)
+		return;
+	count = entity_out_effects(&out.message, effects, ENTITY_REPLY_EFFECTS_MAX);
+	BUG_ON(count != out.message.effect_count);
+	for (size_t i = 0; i < count; i++)
+		inside(all, effects[i]);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -19,6 +47,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct entity_out out;
 	size_t count;
 
+	parse_crdt(all);
 	action_response_parse(all, &out);
 	inside(all, out.description);
 	inside(all, out.details);
