@@ -1,10 +1,8 @@
-/* States:
+/* States, above those of the link:
  *
- *   STOPPED --start--> CONNECTING --on_connected--> GREETING --all is well--> READY
- *      ^                   |                           |                        |
- *      |                   +------------ broke, refused, silent ---------------+
- *     stop                                 v
- *                 CONNECTING <--timer-- WAITING
+ *   DOWN --on_open--> GREETING --all is well--> READY
+ *    ^                   |                        |
+ *    +---------- broke, refused, silent, stopped -+
  *
  * Commands: unsent_ -> (bytes handed to the stream) -> in_flight_ -> reply. */
 #include "journal/redis/connection.h"
@@ -13,19 +11,16 @@
 #include <string.h>
 
 #include "journal/redis/greeting.h"
+#include "journal/redis/link.h"
 #include "journal/redis/resp.h"
 #include "src/base/clock.h"
 #include "src/base/error.h"
-#include "src/base/hash.h"
 #include "src/base/mem.h"
 #include "src/runtime/loop.h"
 #include "src/runtime/stream.h"
 #include "src/runtime/timer.h"
 
-/* After a refusal that only a person can change (wrong password, another journal): no storm. */
-#define SLOW_RETRY_MS ((uint64_t)1000)
-
-enum state { STOPPED, CONNECTING, GREETING, READY, WAITING };
+enum state { DOWN, GREETING, READY };
 
 struct redis_connection {
 	struct loop *loop;
@@ -35,17 +30,13 @@ struct redis_connection {
 	const struct redis_connection_ops *ops;
 	void *data;
 	enum state state;
-	struct stream *stream;
-	struct resp *resp;
+	struct link link;
 	struct greeting greeting;
 	struct list unsent;
 	struct list in_flight;
 	size_t in_flight_count;
 	struct timer reply_timer; /* something is due */
-	struct timer retry_timer;
-	uint64_t heard_ns; /* when bytes arrived last */
-	uint64_t backoff_ms;
-	unsigned attempt; /* counts streams: a callback may end one and open the next */
+	uint64_t heard_ns;	  /* when bytes arrived last */
 	char seen[GREETING_CREATED_MAX];
 	const char *durability;
 	struct error reason;
@@ -54,11 +45,9 @@ struct redis_connection {
 static void enter(struct redis_connection *c, enum state state)
 {
 	static const unsigned allowed[] = {
-		[STOPPED] = 1U << CONNECTING,
-		[CONNECTING] = 1U << GREETING | 1U << WAITING | 1U << STOPPED,
-		[GREETING] = 1U << READY | 1U << WAITING | 1U << STOPPED,
-		[READY] = 1U << WAITING | 1U << STOPPED,
-		[WAITING] = 1U << CONNECTING | 1U << STOPPED,
+		[DOWN] = 1U << GREETING | 1U << DOWN,
+		[GREETING] = 1U << READY | 1U << DOWN,
+		[READY] = 1U << DOWN,
 	};
 
 	BUG_ON(!(allowed[c->state] & 1U << state));
@@ -66,38 +55,22 @@ static void enter(struct redis_connection *c, enum state state)
 }
 
 /* ---- the end of a connection ---------------------------------------------------------------- */
-static uint64_t next_backoff(struct redis_connection *c)
-{
-	uint64_t wait = c->backoff_ms;
-	uint16_t random;
-
-	c->backoff_ms = wait * 2 < c->params.backoff_max_ms ? wait * 2 : c->params.backoff_max_ms;
-	hash_random(&random, sizeof(random));
-	return wait / 2 + wait / 2 * random / UINT16_MAX;
-}
-
 static void let_go(struct redis_connection *c)
 {
-	stream_close(c->stream);
-	c->stream = NULL;
-	resp_free(c->resp);
-	c->resp = NULL;
 	timer_stop(&c->reply_timer);
-	timer_stop(&c->retry_timer);
 	greeting_fini(&c->greeting);
 }
 
-/* to: WAITING or STOPPED. The callback comes last: it may stop or free nothing, but send. */
-static void end(struct redis_connection *c, enum state to, bool is_slow, const struct error *why)
+/* The callback comes last: it may stop or free nothing, but send. */
+static void on_down(void *data, const struct error *why)
 {
+	struct redis_connection *c = data;
 	bool was_ready = c->state == READY;
 	struct list lost = LIST_INIT(lost);
 
 	let_go(c);
 	c->reason = *why;
-	enter(c, to);
-	if (to == WAITING)
-		timer_start_in(&c->retry_timer, is_slow ? SLOW_RETRY_MS : next_backoff(c));
+	enter(c, DOWN);
 	list_splice_back(&lost, &c->in_flight);
 	c->in_flight_count = 0;
 	list_splice_back(&lost, &c->unsent);
@@ -108,21 +81,17 @@ static void end(struct redis_connection *c, enum state to, bool is_slow, const s
 	BUG_ON(!list_is_empty(&lost));
 }
 
-static bool is_open(const struct redis_connection *c)
-{
-	return c->state == CONNECTING || c->state == GREETING || c->state == READY;
-}
-
 void redis_connection_drop(struct redis_connection *c, const struct error *why)
 {
-	if (is_open(c))
-		end(c, WAITING, false, why);
+	link_drop(&c->link, false, why);
 }
 
 void redis_connection_stop(struct redis_connection *c, const struct error *why)
 {
-	if (c->state != STOPPED)
-		end(c, STOPPED, false, why);
+	if (c->link.state == LINK_STOPPED)
+		return;
+	link_stop(&c->link);
+	on_down(c, why);
 }
 
 /* ---- sending -------------------------------------------------------------------------------- */
@@ -187,7 +156,7 @@ static void give(struct redis_connection *c, struct redis_command *command)
 {
 	command->sent = 0;
 	list_push_back(&c->unsent, &command->node);
-	stream_want_write(c->stream);
+	link_want_write(&c->link);
 }
 
 void redis_connection_send(struct redis_connection *c, struct redis_command *command)
@@ -237,12 +206,12 @@ static void check_greeting(struct redis_connection *c)
 
 	if (c->greeting.state == GREETING_FAILED) {
 		why = c->greeting.error;
-		end(c, WAITING, c->greeting.is_slow, &why);
+		link_drop(&c->link, c->greeting.is_slow, &why);
 	} else if (c->greeting.state == GREETING_DONE) {
 		c->durability = c->greeting.durability;
 		if (!c->params.is_loss_expected)
 			memcpy(c->seen, c->greeting.created, sizeof(c->seen));
-		c->backoff_ms = c->params.backoff_min_ms;
+		link_calm(&c->link);
 		greeting_fini(&c->greeting);
 		enter(c, READY);
 		c->ops->on_ready(c->data);
@@ -251,7 +220,7 @@ static void check_greeting(struct redis_connection *c)
 	}
 }
 
-static void on_connected(void *data)
+static void on_open(void *data)
 {
 	struct redis_connection *c = data;
 
@@ -262,90 +231,45 @@ static void on_connected(void *data)
 }
 
 /* ---- receiving ------------------------------------------------------------------------------ */
-static void take_reply(struct redis_connection *c, struct redisReply *reply)
+static void on_heard(void *data)
 {
-	struct list *node = list_pop_front(&c->in_flight);
-	struct redis_command *command = list_entry(node, struct redis_command, node);
+	struct redis_connection *c = data;
 
+	c->heard_ns = loop_now_ns(c->loop);
+}
+
+static void on_reply(void *data, const struct redisReply *reply)
+{
+	struct redis_connection *c = data;
+	struct redis_command *command;
+	struct error error;
+
+	if (list_is_empty(&c->in_flight)) {
+		(void)error_set(&error, ST_DATA_LOSS, "redis sent a reply nobody asked for");
+		redis_connection_drop(c, &error);
+		return;
+	}
+	command = list_entry(list_pop_front(&c->in_flight), struct redis_command, node);
 	c->in_flight_count--;
 	if (!list_is_empty(&c->unsent))
-		stream_want_write(c->stream);
+		link_want_write(&c->link);
 	command->on_reply(command, reply);
 	if (c->state == GREETING)
 		check_greeting(c);
 }
 
-static void read_replies(struct redis_connection *c)
-{
-	struct redisReply *reply = NULL;
-	unsigned attempt = c->attempt;
-	enum parse_result result = PARSE_DONE;
-	struct error error;
-
-	/* Callbacks may drop the connection, or stop it and start the next one. */
-	while (result == PARSE_DONE && c->attempt == attempt && is_open(c)) {
-		result = resp_next(c->resp, &reply, &error);
-		if (result == PARSE_DONE && list_is_empty(&c->in_flight)) {
-			(void)error_set(&error, ST_DATA_LOSS,
-					"redis sent a reply nobody asked for");
-			result = PARSE_BAD;
-		} else if (result == PARSE_DONE) {
-			take_reply(c, reply);
-		}
-		if (result == PARSE_BAD)
-			redis_connection_drop(c, &error);
-		resp_reply_free(reply);
-		reply = NULL;
-	}
-}
-
-static void on_read(void *data, struct span bytes)
-{
-	struct redis_connection *c = data;
-
-	c->heard_ns = loop_now_ns(c->loop);
-	resp_feed(c->resp, bytes);
-	read_replies(c);
-}
-
-static void on_closed(void *data, const struct error *error)
-{
-	struct redis_connection *c = data;
-	struct error why = *error;
-
-	c->stream = NULL;
-	if (why.status == ST_OK)
-		(void)error_set(&why, ST_UNAVAILABLE, "redis closed the connection");
-	end(c, WAITING, false, &why);
-}
-
 /* ---- opening -------------------------------------------------------------------------------- */
-static const struct stream_ops stream_ops = {
-	.on_connected = on_connected,
-	.on_read = on_read,
+static const struct link_ops link_ops = {
+	.on_open = on_open,
 	.on_produce = on_produce,
-	.on_closed = on_closed,
+	.on_heard = on_heard,
+	.on_reply = on_reply,
+	.on_down = on_down,
 };
-
-static void open_stream(void *data)
-{
-	struct redis_connection *c = data;
-	uint64_t now = loop_now_ns(c->loop);
-
-	enter(c, CONNECTING);
-	c->attempt++;
-	c->resp = resp_new(RESP_REPLY_BYTES_MAX);
-	c->stream = stream_connect(c->loop, &c->url.address,
-				   clock_deadline(now, c->params.command_timeout_ms * NS_PER_MS),
-				   &stream_ops, c);
-}
 
 void redis_connection_start(struct redis_connection *c)
 {
-	if (c->state != STOPPED)
-		return;
-	c->backoff_ms = c->params.backoff_min_ms;
-	open_stream(c);
+	link_start(&c->link);
 }
 
 struct redis_connection *redis_connection_new(struct loop *loop,
@@ -353,6 +277,13 @@ struct redis_connection *redis_connection_new(struct loop *loop,
 					      const struct redis_connection_ops *ops, void *data)
 {
 	struct redis_connection *c = mem_new(struct redis_connection);
+	const struct link_params link = {
+		.address = params->url->address,
+		.reply_bytes_max = RESP_REPLY_BYTES_MAX,
+		.connect_timeout_ms = params->command_timeout_ms,
+		.backoff_min_ms = params->backoff_min_ms,
+		.backoff_max_ms = params->backoff_max_ms,
+	};
 	char address[128];
 
 	c->loop = loop;
@@ -367,7 +298,7 @@ struct redis_connection *redis_connection_new(struct loop *loop,
 	list_init(&c->unsent);
 	list_init(&c->in_flight);
 	timer_init(&c->reply_timer, loop, on_reply_timer, c);
-	timer_init(&c->retry_timer, loop, open_stream, c);
+	link_init(&c->link, loop, &link, &link_ops, c);
 	address_print(&c->url.address, address, sizeof(address));
 	(void)error_set(&c->reason, ST_UNAVAILABLE, "connecting to redis at %s", address);
 	return c;
@@ -378,6 +309,7 @@ void redis_connection_free(struct redis_connection *c)
 	if (!c)
 		return;
 	let_go(c);
+	link_fini(&c->link);
 	while (list_pop_front(&c->in_flight) || list_pop_front(&c->unsent))
 		continue;
 	mem_free(c->namespace_text);
