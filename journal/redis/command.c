@@ -42,6 +42,9 @@ static const struct {
 	[REDIS_SCRIPT_CRDT_COMPACT] = {SCRIPT_CRDT_COMPACT_SHA, SCRIPT_CRDT_COMPACT_SOURCE},
 	[REDIS_SCRIPT_CRDT_DELETE] = {SCRIPT_CRDT_DELETE_SHA, SCRIPT_CRDT_DELETE_SOURCE},
 	[REDIS_SCRIPT_CRDT_READ] = {SCRIPT_CRDT_READ_SHA, SCRIPT_CRDT_READ_SOURCE},
+	[REDIS_SCRIPT_FEED_ACCEPT] = {SCRIPT_FEED_ACCEPT_SHA, SCRIPT_FEED_ACCEPT_SOURCE},
+	[REDIS_SCRIPT_FEED_EVENT] = {SCRIPT_FEED_EVENT_SHA, SCRIPT_FEED_EVENT_SOURCE},
+	[REDIS_SCRIPT_FEED_READ] = {SCRIPT_FEED_READ_SHA, SCRIPT_FEED_READ_SOURCE},
 	[REDIS_SCRIPT_MEMBERS] = {SCRIPT_MEMBERS_SHA, SCRIPT_MEMBERS_SOURCE},
 	[REDIS_SCRIPT_PUT] = {SCRIPT_PUT_SHA, SCRIPT_PUT_SOURCE},
 };
@@ -124,6 +127,13 @@ void redis_command_words(struct redis_command *command, const char *const *words
 	begin(command, count);
 	for (size_t i = 0; i < count; i++)
 		put(command, span_from_str(words[i]));
+}
+
+void redis_command_spans(struct redis_command *command, const struct span *words, size_t count)
+{
+	begin(command, count);
+	for (size_t i = 0; i < count; i++)
+		put(command, words[i]);
 }
 
 static struct span id_span(const struct journal_id *id)

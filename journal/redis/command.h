@@ -38,6 +38,9 @@ static inline size_t redis_command_len(const struct redis_command *command)
 /* Each fills text anew. The arguments are C strings, up to the first NULL. */
 void redis_command_words(struct redis_command *command, const char *const *words);
 
+/* The same of any bytes. Together at most what the largest append has. */
+void redis_command_spans(struct redis_command *command, const struct span *words, size_t count);
+
 /* EVALSHA of append.lua. */
 void redis_command_append(struct redis_command *command, const struct key_names *names,
 			  const struct journal_append *append, uint64_t wall_ms);
@@ -53,6 +56,9 @@ enum redis_script {
 	REDIS_SCRIPT_CRDT_COMPACT,
 	REDIS_SCRIPT_CRDT_DELETE,
 	REDIS_SCRIPT_CRDT_READ,
+	REDIS_SCRIPT_FEED_ACCEPT,
+	REDIS_SCRIPT_FEED_EVENT,
+	REDIS_SCRIPT_FEED_READ,
 	REDIS_SCRIPT_MEMBERS,
 	REDIS_SCRIPT_PUT,
 	REDIS_SCRIPTS_
