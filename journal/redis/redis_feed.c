@@ -10,6 +10,7 @@
 #include "journal/feed.h"
 #include "journal/key.h"
 #include "journal/redis/internal.h"
+#include "journal/redis/slot.h"
 #include "src/base/clock.h"
 #include "src/base/hash.h"
 #include "src/base/mem.h"
@@ -85,7 +86,7 @@ static void on_done_reply(struct redis_request *r, const struct redisReply *repl
 }
 
 static struct feed_request *request_new(struct redis_feed *f, const struct redis_call_ops *ops,
-					void *data)
+					unsigned partition, void *data)
 {
 	struct feed_request *q = mem_new(struct feed_request);
 	uint64_t deadline_ns = clock_deadline(loop_now_ns(f->loop), f->timeout_ms * NS_PER_MS);
@@ -94,7 +95,7 @@ static struct feed_request *request_new(struct redis_feed *f, const struct redis
 	q->data = data;
 	list_init(&q->node);
 	list_push_back(&f->requests, &q->node);
-	q->request = redis_call_new(f->journal, ops, deadline_ns, q);
+	q->request = redis_call_new(f->journal, ops, slot_of_partition(partition), deadline_ns, q);
 	return q;
 }
 
@@ -251,7 +252,7 @@ static struct feed_request *redis_feed_read(struct feed *feed, const struct feed
 		.on_free = on_free,
 	};
 	struct redis_feed *f = feed_of(feed);
-	struct feed_request *q = request_new(f, &ops, data);
+	struct feed_request *q = request_new(f, &ops, source->partition, data);
 	char digits[2][TEXT_U64_DIGITS];
 	struct name name;
 	struct error error;
@@ -419,7 +420,7 @@ static struct feed_request *redis_feed_fetch(struct feed *feed, const struct fee
 		.on_free = on_free,
 	};
 	struct redis_feed *f = feed_of(feed);
-	struct feed_request *q = request_new(f, &ops, data);
+	struct feed_request *q = request_new(f, &ops, source->partition, data);
 	struct error error;
 	enum status st;
 
@@ -495,7 +496,7 @@ static struct feed_request *redis_feed_load(struct feed *feed, const struct feed
 		.on_free = on_free,
 	};
 	struct redis_feed *f = feed_of(feed);
-	struct feed_request *q = request_new(f, &ops, data);
+	struct feed_request *q = request_new(f, &ops, source->partition, data);
 	struct place place;
 	struct error error;
 	enum status st = render_place(f, source, consumer, &place, &error);
@@ -523,7 +524,7 @@ static struct feed_request *redis_feed_store(struct feed *feed, const struct fee
 					     feed_done_fn on_done, void *data)
 {
 	struct redis_feed *f = feed_of(feed);
-	struct feed_request *q = request_new(f, &write_ops, data);
+	struct feed_request *q = request_new(f, &write_ops, source->partition, data);
 	char digits[2][TEXT_U64_DIGITS];
 	struct place place;
 	struct error error;
@@ -547,7 +548,7 @@ static struct feed_request *redis_feed_accept(struct feed *feed, const struct fe
 					      void *data)
 {
 	struct redis_feed *f = feed_of(feed);
-	struct feed_request *q = request_new(f, &write_ops, data);
+	struct feed_request *q = request_new(f, &write_ops, source->partition, data);
 	struct name name;
 	struct place place;
 	struct error error;
@@ -611,7 +612,7 @@ static struct feed_request *redis_feed_add(struct feed *feed, const struct feed_
 					   feed_done_fn on_done, void *data)
 {
 	struct redis_feed *f = feed_of(feed);
-	struct feed_request *q = request_new(f, &write_ops, data);
+	struct feed_request *q = request_new(f, &write_ops, addition->partition, data);
 	struct error error;
 
 	q->on_done = on_done;

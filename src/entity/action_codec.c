@@ -12,10 +12,10 @@ bool action_put_command(struct buf *head, const struct action_command *command)
 	bool has_payload = command->input_name.len > 0;
 	size_t tail = has_payload ? command->payload_len : 0;
 	size_t meta = metadata_codec_len(metadata);
-	size_t total =
-		codec_text_len(command->service_name) + codec_text_len(command->name) +
-		codec_field_len(meta) +
-		(has_payload ? codec_field_len(codec_any_len(command->input_name, tail)) : 0);
+	size_t any = command->type_url.len ? codec_any_url_len(command->type_url, tail)
+					   : codec_any_len(command->input_name, tail);
+	size_t total = codec_text_len(command->service_name) + codec_text_len(command->name) +
+		       codec_field_len(meta) + (has_payload ? codec_field_len(any) : 0);
 	uint8_t *start = codec_reserve(head, total, tail);
 	uint8_t *at;
 
@@ -25,7 +25,9 @@ bool action_put_command(struct buf *head, const struct action_command *command)
 	at = codec_put_text(at, 3, command->name);
 	at = codec_put_open(at, 5, meta);
 	at = metadata_codec_put(at, metadata);
-	if (has_payload)
+	if (has_payload && command->type_url.len)
+		at = codec_put_any_url(at, 4, command->type_url, tail);
+	else if (has_payload)
 		at = codec_put_any(at, 4, command->input_name, tail);
 	return codec_commit(head, start, at, total - tail);
 }

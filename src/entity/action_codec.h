@@ -21,6 +21,7 @@ struct action_command {
 	 * that are not UTF-8, become bytes_value. */
 	const struct metadata *metadata;
 	struct span input_name; /* full name of the payload's type; empty: no payload */
+	struct span type_url;	/* instead of that of input_name; empty: that one */
 	size_t payload_len;
 };
 

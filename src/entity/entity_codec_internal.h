@@ -116,6 +116,22 @@ static inline uint8_t *codec_put_any(uint8_t *at, unsigned number, struct span i
 	return payload_len ? codec_put_open(at, 2, payload_len) : at;
 }
 
+/* The same with any type URL. */
+static inline size_t codec_any_url_len(struct span type_url, size_t payload_len)
+{
+	return codec_field_len(type_url.len) + (payload_len ? codec_field_len(payload_len) : 0);
+}
+
+static inline uint8_t *codec_put_any_url(uint8_t *at, unsigned number, struct span type_url,
+					 size_t payload_len)
+{
+	at = codec_put_open(at, number, codec_any_url_len(type_url, payload_len));
+	at = codec_put_open(at, 1, type_url.len);
+	memcpy(at, type_url.data, type_url.len);
+	at += type_url.len;
+	return payload_len ? codec_put_open(at, 2, payload_len) : at;
+}
+
 /* ---- in: each reads one message into out and returns false when it is malformed. ------------- */
 
 /* cloudstate.Failure. Its command id is that of the stream only in ENTITY_OUT_FAILURE. */

@@ -493,6 +493,7 @@ static enum status start_client(struct action_call *call)
 		.name = method->name,
 		.metadata = call->exchange->metadata,
 		.input_name = method->client_streaming ? SPAN_EMPTY : method->input->full_name,
+		.type_url = call->exchange->payload_type,
 		.payload_len = buf_len(&call->kept),
 	};
 
@@ -525,6 +526,7 @@ static void pass_request(struct action_call *call, struct span message)
 	struct actions *actions = call->actions;
 	struct action_command command = {
 		.input_name = method_of(call)->input->full_name,
+		.type_url = call->exchange->payload_type,
 		.payload_len = message.len,
 	};
 	enum status status = ST_RESOURCE_EXHAUSTED;

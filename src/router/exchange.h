@@ -59,6 +59,9 @@ struct exchange {
 	const char *peer;		 /* for logs */
 	unsigned hops;			 /* 0: a client's; else forwards and effects before it */
 	struct span trace;		 /* what led here, a line each; for the function's author */
+	/* Type URL of the messages, when it is not that of the method's input: what a method that
+	 * takes google.protobuf.Any is given. Actions only; empty: the input's. */
+	struct span payload_type;
 	/* set by the handler */
 	const struct exchange_handler_ops *handler;
 	void *handler_data;

@@ -122,9 +122,15 @@ struct inner_call *inner_call_new(const struct inner_call_params *params,
 	call->has_sink_headers = params->has_sink_headers;
 	call->on_done = on_done;
 	call->data = data;
-	arena_init(&call->arena, params->message.len + params->trace.len + INNER_CALL_EXTRA_BYTES);
+	arena_init(&call->arena, params->message.len + params->trace.len +
+					 params->payload_type.len + params->content_type.len +
+					 INNER_CALL_EXTRA_BYTES);
 	call->message = arena_span(&call->arena, params->message);
 	(void)reply_read_metadata(params->metadata, &call->arena, &call->metadata);
+	if (params->content_type.len)
+		/* left out when there are very many others */
+		(void)!metadata_add(&call->metadata, &call->arena, SPAN_LIT("content-type"),
+				   params->content_type);
 	loop_task_init(&call->step, on_step, call);
 	timer_init(&call->expiry, params->loop, on_expired, call);
 	call->exchange = (struct exchange){
@@ -136,6 +142,7 @@ struct inner_call *inner_call_new(const struct inner_call_params *params,
 		.peer = "the user function",
 		.hops = params->hops,
 		.trace = arena_span(&call->arena, params->trace),
+		.payload_type = arena_span(&call->arena, params->payload_type),
 	};
 	(void)api_ref((struct api *)params->method->service->api);
 	if (params->deadline_ns != DEADLINE_NEVER && !params->sink)

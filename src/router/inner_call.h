@@ -21,6 +21,10 @@ struct inner_call_params {
 	struct span message;		 /* copied, as the next two */
 	struct span metadata;		 /* serialized cloudstate.Metadata */
 	struct span trace;
+	struct span payload_type; /* as that of an exchange; copied */
+	/* datacontenttype of a CloudEvent, which metadata cannot carry: an entry of its own for the
+	 * function. Empty: none. */
+	struct span content_type;
 	unsigned hops;
 	uint64_t deadline_ns;  /* passing it cancels the call; DEADLINE_NEVER: the owner does */
 	struct exchange *sink; /* gets headers and replies; NULL: they are dropped */

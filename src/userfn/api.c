@@ -295,6 +295,16 @@ static void check_methods(struct building *b, const struct kind *kind,
 	buf_fini(&names);
 }
 
+static void read_eventing(struct building *b, struct api_method *method)
+{
+	struct error err;
+
+	if (options_eventing(method->schema, &method->eventing, &method->has_eventing, &err) !=
+		    ST_OK &&
+	    b->reasons)
+		refuse(b, "%s", err.message);
+}
+
 static enum status add_methods(struct building *b, struct api_service *service)
 {
 	size_t count = service->schema->method_count;
@@ -310,6 +320,7 @@ static enum status add_methods(struct building *b, struct api_service *service)
 		method->service = service;
 		method->by_path_.key = method->schema->path;
 		service->method_count++;
+		read_eventing(b, method);
 		if (!map_insert(&b->box->api.by_path_, &method->by_path_))
 			continue; /* the service was refused as a repetition */
 		if (service->kind == ENTITY_ACTION)

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "proto/options.h"
 #include "src/base/map.h"
 #include "src/base/span.h"
 #include "src/base/status.h"
@@ -54,6 +55,8 @@ struct api_method {
 	const struct api_service *service;
 	const struct field *const *key_fields; /* in declaration order */
 	size_t key_field_count;
+	bool has_eventing;
+	struct options_eventing eventing; /* as annotated; src/eventing checks and serves it */
 };
 
 struct api {

@@ -130,6 +130,25 @@ static void what_is_too_long_is_refused(void **state)
 	buf_fini(&head);
 }
 
+/* What a method that takes any message is given is not wrapped once more. */
+static void a_type_url_of_its_own_stands_as_it_is(void **state)
+{
+	const struct action_command command = {
+		.service_name = SPAN_LIT("pkg.Service"),
+		.name = SPAN_LIT("Take"),
+		.input_name = SPAN_LIT("google.protobuf.Any"),
+		.type_url = SPAN_LIT("json.cloudstate.io/Thing"),
+		.payload_len = 2,
+	};
+	command_message *message = written(&command, SPAN_LIT("ab"));
+
+	(void)state;
+	assert_string_equal(message->payload->type_url, "json.cloudstate.io/Thing");
+	assert_int_equal(message->payload->value.len, 2);
+	assert_memory_equal(message->payload->value.data, "ab", 2);
+	free_written(message);
+}
+
 /* A response packed by protobuf-c into a static place. */
 static struct span packed(const response_message *message)
 {
@@ -244,6 +263,7 @@ int main(void)
 		cmocka_unit_test(a_single_request_has_everything),
 		cmocka_unit_test(a_stream_is_named_first_and_then_has_payloads),
 		cmocka_unit_test(what_is_too_long_is_refused),
+		cmocka_unit_test(a_type_url_of_its_own_stands_as_it_is),
 		cmocka_unit_test(replies_are_read),
 		cmocka_unit_test(failures_and_forwards_are_read),
 		cmocka_unit_test(malformed_responses_are_garbage),

@@ -132,6 +132,33 @@ static void namespaces(void **state)
 	assert_int_equal(key_namespace(raw, text, sizeof(text), &err), ST_OK);
 }
 
+static void names_of_parts(void **state)
+{
+	static const struct {
+		const char *name;
+		const char *kind;
+		struct span of;
+		const char *want; /* NULL: refused */
+	} rows[] = {
+		{"feed", "f", SPAN_LIT("cart"), "hg1:n:{7}:f:cart"},
+		{"escaped", "t", SPAN_LIT("a/b{c}"), "hg1:n:{7}:t:a%2Fb%7Bc%7D"},
+		{"dead letters", "dl", SPAN_LIT("shop.View"), "hg1:n:{7}:dl:shop.View"},
+		{"empty", "o", SPAN_LIT(""), NULL},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		uint8_t text[KEY_TEXT_MAX];
+		struct span key = SPAN_EMPTY;
+		struct error err;
+		enum status st =
+			key_render_part("n", 7, rows[i].kind, rows[i].of, text, &key, &err);
+
+		UNIT_ROW(rows[i].name, (st == ST_OK) == (rows[i].want != NULL));
+		UNIT_ROW_SPAN(rows[i].name, key, rows[i].want);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -139,6 +166,7 @@ int main(void)
 		cmocka_unit_test(every_byte_is_safe),
 		cmocka_unit_test(limits),
 		cmocka_unit_test(namespaces),
+		cmocka_unit_test(names_of_parts),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
