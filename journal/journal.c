@@ -48,6 +48,18 @@ struct journal_request *journal_verify(struct journal *journal, const struct jou
 	return journal->ops->verify(journal, key, head, deadline_ns, on_done, data);
 }
 
+struct journal_request *journal_window(struct journal *journal, const struct journal_window *window,
+				       uint64_t deadline_ns, journal_window_fn on_done, void *data)
+{
+	return journal->ops->window(journal, window, deadline_ns, on_done, data);
+}
+
+struct journal_request *journal_recall(struct journal *journal, const struct journal_recall *recall,
+				       uint64_t deadline_ns, journal_recall_fn on_done, void *data)
+{
+	return journal->ops->recall(journal, recall, deadline_ns, on_done, data);
+}
+
 void journal_cancel(struct journal_request *request)
 {
 	if (request)

@@ -38,6 +38,12 @@ struct journal_request;
 #define JOURNAL_SEQUENCE_MAX (((uint64_t)1 << 53) - 1)
 /* Events handed over per page of a load. */
 #define JOURNAL_PAGE_EVENTS ((size_t)256)
+/* Bytes of an idempotency key. */
+#define JOURNAL_KEY_MAX ((size_t)255)
+/* Bytes of a reply that is kept beside the key: loads carry it along. */
+#define JOURNAL_REPLY_MAX ((size_t)64 * 1024)
+/* Writes of a value entity that are remembered. */
+#define JOURNAL_WRITES_KEPT ((uint64_t)32)
 
 /* 16 bytes: 8 of the process's random incarnation, 8 of a counter. As a tag it names one append
  * attempt and is never used again; as a command id it names one command and stays the same over
@@ -61,6 +67,19 @@ struct journal_head {
 struct journal_any {
 	struct span type_url;
 	struct span value;
+};
+
+/* What a command asked for: method and request in short. */
+struct journal_fingerprint {
+	uint8_t bytes[16];
+};
+
+/* Kept with the last event of a command, or with its write, so that the command can be answered
+ * again without being executed again. */
+struct journal_idempotency {
+	struct span key; /* 1..JOURNAL_KEY_MAX */
+	struct journal_fingerprint fingerprint;
+	struct span reply; /* the caller's own encoding; at most JOURNAL_REPLY_MAX */
 };
 
 struct journal_event {
@@ -106,6 +125,7 @@ struct journal_append {
 	const struct journal_any *events;
 	size_t event_count;		    /* 1..JOURNAL_EVENTS_MAX */
 	const struct journal_any *snapshot; /* NULL: none; includes these events' effect */
+	const struct journal_idempotency *idempotency; /* NULL: none */
 };
 
 struct journal_append_result {
@@ -137,9 +157,10 @@ struct journal_put {
 	struct journal_id tag;		 /* of this attempt: journal_new_id */
 	struct journal_id command;	 /* of the command */
 	const struct journal_any *state; /* NULL: delete; at most JOURNAL_APPEND_BYTES_MAX */
+	const struct journal_idempotency *idempotency; /* NULL: none */
 };
 
-/* As journal_append. DUP looks back over the last 32 commands that wrote. */
+/* As journal_append. DUP looks back over the last JOURNAL_WRITES_KEPT commands that wrote. */
 struct journal_request *journal_put(struct journal *journal, const struct journal_put *put,
 				    uint64_t deadline_ns, journal_append_fn on_done, void *data);
 
@@ -150,6 +171,51 @@ typedef void (*journal_verify_fn)(void *data, enum journal_result result,
 struct journal_request *journal_verify(struct journal *journal, const struct journal_key *key,
 				       const struct journal_head *head, uint64_t deadline_ns,
 				       journal_verify_fn on_done, void *data);
+
+/* ---- commands that were executed before ------------------------------------------------------ */
+enum journal_kind { JOURNAL_EVENTS, JOURNAL_VALUE };
+
+/* A command that wrote. */
+struct journal_executed {
+	struct journal_id command;
+	uint64_t sequence; /* of its last event, or of its write */
+	bool has_key;
+	struct journal_fingerprint fingerprint; /* has_key only */
+};
+
+/* The commands of a range of events. */
+struct journal_window {
+	struct journal_key key;
+	enum journal_kind kind;
+	uint64_t first; /* 1..last; a value entity gives its last JOURNAL_WRITES_KEPT writes
+			   whatever the range is */
+	uint64_t last;
+};
+
+/* JOURNAL_OK: ascending, borrowed until the callback returns; of a range that the entity has not
+ * (or not any more) there are fewer. ERROR otherwise. This proves nothing about the head. */
+typedef void (*journal_window_fn)(void *data, enum journal_result result,
+				  const struct journal_executed *executed, size_t count,
+				  const struct error *error);
+struct journal_request *journal_window(struct journal *journal, const struct journal_window *window,
+				       uint64_t deadline_ns, journal_window_fn on_done, void *data);
+
+/* What was kept of one command, and in the same step the proof that the head is current. */
+struct journal_recall {
+	struct journal_key key;
+	enum journal_kind kind;
+	struct journal_head head;
+	struct journal_id command;
+	uint64_t sequence; /* as the window told */
+};
+
+/* JOURNAL_OK: what was kept, NULL for a command without a key; borrowed until the callback returns.
+ * CONFLICT: the head is another one, or the command is not there (any more). ERASED, or ERROR. */
+typedef void (*journal_recall_fn)(void *data, enum journal_result result,
+				  const struct journal_idempotency *kept,
+				  const struct error *error);
+struct journal_request *journal_recall(struct journal *journal, const struct journal_recall *recall,
+				       uint64_t deadline_ns, journal_recall_fn on_done, void *data);
 
 /* No callback any more; an append may still take effect. The handle is gone. NULL is a no-op. */
 void journal_cancel(struct journal_request *request);
@@ -178,6 +244,10 @@ struct journal_ops {
 	struct journal_request *(*verify)(struct journal *, const struct journal_key *,
 					  const struct journal_head *, uint64_t, journal_verify_fn,
 					  void *);
+	struct journal_request *(*window)(struct journal *, const struct journal_window *, uint64_t,
+					  journal_window_fn, void *);
+	struct journal_request *(*recall)(struct journal *, const struct journal_recall *, uint64_t,
+					  journal_recall_fn, void *);
 	void (*cancel)(struct journal_request *);
 	bool (*is_ready)(const struct journal *, const char **reason);
 	const char *(*durability)(const struct journal *);

@@ -30,6 +30,18 @@ bool record_read_id(struct span bytes, struct journal_id *ret_id)
 	return true;
 }
 
+bool record_read_key(struct span k, struct journal_fingerprint *ret_fingerprint,
+		     struct span *ret_key)
+{
+	const size_t fixed = sizeof(ret_fingerprint->bytes);
+
+	if (k.len <= fixed || k.len > fixed + JOURNAL_KEY_MAX)
+		return false;
+	memcpy(ret_fingerprint->bytes, k.data, fixed);
+	*ret_key = span_skip(k, fixed);
+	return true;
+}
+
 /* Puts the values in their places: FIELD_P and before must be there, later ones may be. */
 static enum status sort_fields(const struct span *fields, size_t count,
 			       struct span values[FIELD_COUNT_], struct error *err)
@@ -66,7 +78,9 @@ enum status record_read(struct span stream_id, const struct span *fields, size_t
 			struct record *ret_record, struct error *err)
 {
 	struct span values[FIELD_COUNT_];
+	struct journal_fingerprint fingerprint;
 	struct record record;
+	struct span key;
 	size_t dash = span_find(stream_id, '-');
 	enum status st;
 
@@ -83,6 +97,9 @@ enum status record_read(struct span stream_id, const struct span *fields, size_t
 		return error_set(err, ST_DATA_LOSS, "event's tag has not 16 bytes");
 	if (!text_to_u64(values[FIELD_W], &record.wall_ms))
 		return error_set(err, ST_DATA_LOSS, "event's time is not a number");
+	if (values[FIELD_K].data && !record_read_key(values[FIELD_K], &fingerprint, &key))
+		return error_set(err, ST_DATA_LOSS, "event's idempotency key has %zu bytes",
+				 values[FIELD_K].len);
 	if (values[FIELD_R].data && !values[FIELD_K].data)
 		return error_set(err, ST_DATA_LOSS, "event has a reply without a key");
 	record.payload.type_url = values[FIELD_T];

@@ -25,9 +25,13 @@ struct record {
 	uint64_t wall_ms;
 	struct journal_any payload;
 	struct span metadata;	     /* m; data is NULL when absent, as in the next two */
-	struct span idempotency_key; /* k */
+	struct span idempotency_key; /* k, see record_read_key */
 	struct span reply;	     /* r; only beside k */
 };
+
+/* k is a fingerprint of 16 bytes and a key of 1..JOURNAL_KEY_MAX. False: it is not. */
+bool record_read_key(struct span k, struct journal_fingerprint *ret_fingerprint,
+		     struct span *ret_key);
 
 /* stream_id is "<sequence>-0"; fields are count names and values in turn. */
 MUST_CHECK enum status record_read(struct span stream_id, const struct span *fields, size_t count,

@@ -12,9 +12,9 @@
 #include "src/base/text.h"
 
 /* Arguments of a put without a state. */
-#define PUT_ARGS_FIXED ((size_t)11)
-/* Arguments before the events: EVALSHA sha 4 keys... and seven of the script. */
-#define APPEND_ARGS_FIXED ((size_t)14)
+#define PUT_ARGS_FIXED ((size_t)13)
+/* Arguments before the events: EVALSHA sha 4 keys... and nine of the script. */
+#define APPEND_ARGS_FIXED ((size_t)16)
 /* An append of a few small events. */
 #define COMMAND_USUAL_BYTES ((size_t)512)
 /* The largest append, or the largest state of a CRDT, as EVAL: payloads, lengths and line ends
@@ -47,6 +47,8 @@ static const struct {
 	[REDIS_SCRIPT_FEED_READ] = {SCRIPT_FEED_READ_SHA, SCRIPT_FEED_READ_SOURCE},
 	[REDIS_SCRIPT_MEMBERS] = {SCRIPT_MEMBERS_SHA, SCRIPT_MEMBERS_SOURCE},
 	[REDIS_SCRIPT_PUT] = {SCRIPT_PUT_SHA, SCRIPT_PUT_SOURCE},
+	[REDIS_SCRIPT_RECALL] = {SCRIPT_RECALL_SHA, SCRIPT_RECALL_SOURCE},
+	[REDIS_SCRIPT_WINDOW] = {SCRIPT_WINDOW_SHA, SCRIPT_WINDOW_SOURCE},
 };
 
 const char *redis_script_source(enum redis_script script)
@@ -153,6 +155,22 @@ static void put_payload(struct redis_command *command, const struct journal_any 
 	put(command, payload->value);
 }
 
+/* Fingerprint and key as one argument, then the reply. */
+static void put_idempotency(struct redis_command *command, const struct journal_idempotency *kept)
+{
+	uint8_t k[sizeof(kept->fingerprint.bytes) + JOURNAL_KEY_MAX];
+
+	if (!kept) {
+		put(command, SPAN_LIT(""));
+		put(command, SPAN_LIT(""));
+		return;
+	}
+	memcpy(k, kept->fingerprint.bytes, sizeof(kept->fingerprint.bytes));
+	memcpy(k + sizeof(kept->fingerprint.bytes), kept->key.data, kept->key.len);
+	put(command, span_make(k, sizeof(kept->fingerprint.bytes) + kept->key.len));
+	put(command, kept->reply);
+}
+
 void redis_command_append(struct redis_command *command, const struct key_names *names,
 			  const struct journal_append *append, uint64_t wall_ms)
 {
@@ -172,6 +190,7 @@ void redis_command_append(struct redis_command *command, const struct key_names 
 	put(command, id_span(&append->tag));
 	put(command, id_span(&append->command));
 	put_number(command, wall_ms);
+	put_idempotency(command, append->idempotency);
 	put_number(command, append->event_count);
 	for (size_t i = 0; i < append->event_count; i++)
 		put_payload(command, &append->events[i]);
@@ -194,6 +213,7 @@ void redis_command_put(struct redis_command *command, const struct key_names *na
 	put(command, expected_tag(&change->expected));
 	put(command, id_span(&change->tag));
 	put(command, id_span(&change->command));
+	put_idempotency(command, change->idempotency);
 	if (change->state)
 		put_payload(command, change->state);
 }

@@ -150,6 +150,12 @@ struct journal_request *redis_get(struct journal *journal, const struct journal_
 struct journal_request *redis_verify(struct journal *journal, const struct journal_key *key,
 				     const struct journal_head *head, uint64_t deadline_ns,
 				     journal_verify_fn on_done, void *data);
+/* recall.c */
+struct journal_request *redis_window(struct journal *journal, const struct journal_window *window,
+				     uint64_t deadline_ns, journal_window_fn on_done, void *data);
+struct journal_request *redis_recall(struct journal *journal, const struct journal_recall *recall,
+				     uint64_t deadline_ns, journal_recall_fn on_done, void *data);
+/* request.c */
 void redis_cancel(struct journal_request *request);
 /* slot: of all keys that its command will name, or SLOT_ANY (journal/redis/slot.h). */
 struct redis_request *redis_request_new(struct redis_journal *j, enum request_kind kind,

@@ -381,6 +381,21 @@ static void on_reply(struct redis_command *command, const struct redisReply *rep
 }
 
 /* ---- append and verify ---------------------------------------------------------------------- */
+static enum status check_kept(const struct journal_idempotency *kept, struct error *err)
+{
+	if (!kept)
+		return ST_OK;
+	if (kept->key.len == 0 || kept->key.len > JOURNAL_KEY_MAX)
+		return error_set(err, ST_INVALID_ARGUMENT,
+				 "the idempotency key has %zu bytes; 1 to %zu may be",
+				 kept->key.len, JOURNAL_KEY_MAX);
+	if (kept->reply.len > JOURNAL_REPLY_MAX)
+		return error_set(err, ST_RESOURCE_EXHAUSTED,
+				 "the reply to be kept has %zu bytes; at most %zu may be",
+				 kept->reply.len, JOURNAL_REPLY_MAX);
+	return ST_OK;
+}
+
 static enum status check_append(const struct journal_append *append, struct error *err)
 {
 	size_t bytes = 0;
@@ -399,7 +414,7 @@ static enum status check_append(const struct journal_append *append, struct erro
 		return error_set(err, ST_RESOURCE_EXHAUSTED,
 				 "events and snapshot have %zu bytes; at most %zu may be", bytes,
 				 JOURNAL_APPEND_BYTES_MAX);
-	return ST_OK;
+	return check_kept(append->idempotency, err);
 }
 
 struct journal_request *redis_append(struct journal *journal, const struct journal_append *append,
@@ -435,7 +450,7 @@ static enum status check_put(const struct journal_put *put, struct error *err)
 		return error_set(err, ST_RESOURCE_EXHAUSTED,
 				 "the state has %zu bytes; at most %zu may be", bytes,
 				 JOURNAL_APPEND_BYTES_MAX);
-	return ST_OK;
+	return check_kept(put->idempotency, err);
 }
 
 struct journal_request *redis_put(struct journal *journal, const struct journal_put *put,

@@ -20,6 +20,12 @@ struct stored {
 	char *value;
 	size_t url_len;
 	size_t value_len;
+	/* what was kept for another time; NULL: nothing */
+	struct journal_fingerprint fingerprint;
+	char *key;
+	char *reply;
+	size_t key_len;
+	size_t reply_len;
 };
 
 struct entity {
@@ -67,6 +73,10 @@ struct request {
 	journal_append_fn on_append;
 	journal_verify_fn on_verify;
 	journal_get_fn on_get;
+	journal_window_fn on_window;
+	journal_recall_fn on_recall;
+	struct journal_window window;
+	const struct stored *kept; /* recall */
 	/* load */
 	const struct journal_load_ops *ops;
 	struct entity *entity; /* entities live as long as the journal */
@@ -132,7 +142,23 @@ static void stored_free(struct stored *stored)
 		return;
 	mem_free(stored->url);
 	mem_free(stored->value);
+	mem_free(stored->key);
+	mem_free(stored->reply);
 	mem_free(stored);
+}
+
+static void stored_keep(struct stored *stored, const struct journal_idempotency *kept)
+{
+	if (!kept)
+		return;
+	BUG_ON(kept->key.len == 0 || kept->key.len > JOURNAL_KEY_MAX);
+	BUG_ON(kept->reply.len > JOURNAL_REPLY_MAX);
+	stored->fingerprint = kept->fingerprint;
+	stored->key = mem_strndup(kept->key.data, kept->key.len);
+	stored->reply =
+		mem_strndup(kept->reply.len ? kept->reply.data : (const void *)"", kept->reply.len);
+	stored->key_len = kept->key.len;
+	stored->reply_len = kept->reply.len;
 }
 
 /* NULL is a test's mistake. */
@@ -191,6 +217,7 @@ static void entity_append(struct entity *entity, const struct journal_append *ap
 {
 	for (size_t i = 0; i < append->event_count; i++)
 		entity_add(entity, &append->events[i], tag, append->command);
+	stored_keep(list_entry(entity->events.prev, struct stored, node), append->idempotency);
 	if (!append->snapshot)
 		return;
 	stored_free(entity->snapshot);
@@ -232,6 +259,7 @@ static void entity_put(struct entity *entity, const struct journal_put *put, str
 
 	command->command = put->command;
 	command->tag = tag;
+	stored_keep(command, put->idempotency);
 	list_push_back(&entity->commands, &command->node);
 	stored_free(entity->state);
 	entity->state = put->state ? stored_new(put->state) : NULL;
@@ -442,6 +470,108 @@ static struct journal_request *fake_verify(struct journal *journal, const struct
 	return &request->base;
 }
 
+/* Those of the range; of a value entity the last ones. */
+static void deliver_window(struct request *request)
+{
+	struct entity *entity = request->entity;
+	bool is_value = request->window.kind == JOURNAL_VALUE;
+	struct list *from = is_value ? &entity->commands : &entity->events;
+	uint64_t first = request->window.first;
+	uint64_t last = is_value ? entity->head.sequence : request->window.last;
+	struct journal_executed *executed =
+		mem_new_array(struct journal_executed, (size_t)entity->head.sequence + 1);
+	size_t count = 0;
+	uint64_t at = 0;
+
+	if (is_value)
+		first = last > JOURNAL_WRITES_KEPT ? last - JOURNAL_WRITES_KEPT + 1 : 1;
+	list_for_each (it, from) {
+		const struct stored *stored = list_entry(it, struct stored, node);
+
+		if (++at < first || at > last)
+			continue;
+		count -= count && memcmp(&executed[count - 1].command, &stored->command,
+					 sizeof(stored->command)) == 0;
+		executed[count++] = (struct journal_executed){
+			.command = stored->command,
+			.sequence = at,
+			.has_key = stored->key != NULL,
+			.fingerprint = stored->fingerprint,
+		};
+	}
+	request->on_window(request->data, request->answer.result,
+			   request->answer.result == JOURNAL_OK ? executed : NULL,
+			   request->answer.result == JOURNAL_OK ? count : 0, request->answer.error);
+	mem_free(executed);
+}
+
+static struct journal_request *fake_window(struct journal *journal,
+					   const struct journal_window *window,
+					   uint64_t deadline_ns, journal_window_fn on_done,
+					   void *data)
+{
+	struct fake_journal *fake = fake_of(journal);
+	struct fake_journal_step said = take_step(fake, FAKE_JOURNAL_WINDOW);
+	struct request *request = request_new(fake, FAKE_JOURNAL_WINDOW, &said, data);
+
+	(void)deadline_ns;
+	BUG_ON(window->first == 0 || window->first > window->last);
+	request->on_window = on_done;
+	request->window = *window;
+	request->entity = entity_find(fake, &window->key, true);
+	return &request->base;
+}
+
+static void deliver_recall(struct request *request)
+{
+	const struct stored *kept = request->kept;
+	struct journal_idempotency idempotency;
+
+	if (request->entity->is_erased) {
+		kept = NULL; /* since it was asked for, and gone */
+		if (request->answer.result == JOURNAL_OK)
+			request->answer.result = JOURNAL_ERASED;
+	}
+	if (kept && kept->key)
+		idempotency = (struct journal_idempotency){
+			.key = span_make(kept->key, kept->key_len),
+			.fingerprint = kept->fingerprint,
+			.reply = span_make(kept->reply, kept->reply_len),
+		};
+	request->on_recall(request->data, request->answer.result,
+			   kept && kept->key ? &idempotency : NULL, request->answer.error);
+}
+
+/* What journal/redis/lua/recall.lua decides. */
+static struct journal_request *fake_recall(struct journal *journal,
+					   const struct journal_recall *recall,
+					   uint64_t deadline_ns, journal_recall_fn on_done,
+					   void *data)
+{
+	struct fake_journal *fake = fake_of(journal);
+	struct fake_journal_step said = take_step(fake, FAKE_JOURNAL_RECALL);
+	struct request *request = request_new(fake, FAKE_JOURNAL_RECALL, &said, data);
+	struct entity *entity = entity_find(fake, &recall->key, true);
+	const struct stored *kept = recall->kind == JOURNAL_VALUE
+					    ? find_command(entity, recall->command)
+					    : stored_at(entity, recall->sequence);
+
+	(void)deadline_ns;
+	request->on_recall = on_done;
+	request->entity = entity;
+	if (said.outcome != FAKE_JOURNAL_AS_IS)
+		return &request->base;
+	if (kept && memcmp(&kept->command, &recall->command, sizeof(kept->command)) != 0)
+		kept = NULL;
+	if (entity->is_erased)
+		request->answer.result = JOURNAL_ERASED;
+	else if (!head_eq(&entity->head, &recall->head) || !kept)
+		request->answer.result = JOURNAL_CONFLICT;
+	else
+		request->kept = kept;
+	return &request->base;
+}
+
 static struct journal_request *fake_load(struct journal *journal, const struct journal_key *key,
 					 uint64_t deadline_ns, const struct journal_load_ops *ops,
 					 void *data)
@@ -522,6 +652,10 @@ static void deliver_one(struct fake_journal *fake, struct request *request)
 		request->on_append(request->data, &request->answer);
 	} else if (request->call == FAKE_JOURNAL_VERIFY) {
 		request->on_verify(request->data, request->answer.result, request->answer.error);
+	} else if (request->call == FAKE_JOURNAL_WINDOW) {
+		deliver_window(request);
+	} else if (request->call == FAKE_JOURNAL_RECALL) {
+		deliver_recall(request);
 	} else if (request->answer.result != JOURNAL_OK ||
 		   (request->next && request->next > request->last)) {
 		request->ops->on_done(request->data, request->answer.result, request->answer.error);
@@ -608,6 +742,8 @@ static const struct journal_ops fake_ops = {
 	.get = fake_get,
 	.put = fake_put,
 	.verify = fake_verify,
+	.window = fake_window,
+	.recall = fake_recall,
 	.cancel = fake_cancel,
 	.is_ready = fake_is_ready,
 	.durability = fake_durability,

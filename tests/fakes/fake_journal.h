@@ -19,6 +19,8 @@ enum fake_journal_call {
 	FAKE_JOURNAL_VERIFY,
 	FAKE_JOURNAL_GET,
 	FAKE_JOURNAL_PUT, /* outcomes as of an append */
+	FAKE_JOURNAL_WINDOW,
+	FAKE_JOURNAL_RECALL,
 	FAKE_JOURNAL_CALLS_
 };
 

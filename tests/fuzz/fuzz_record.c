@@ -31,6 +31,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct span pieces[PIECES] = {{0}};
 	size_t count = cut(span_make(data, size), pieces);
+	struct journal_fingerprint fingerprint;
+	struct span key;
 	struct record record;
 	struct record_head head;
 	struct error err;
@@ -39,6 +41,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		BUG_ON(record.sequence == 0 || record.sequence > JOURNAL_SEQUENCE_MAX);
 		BUG_ON(!record.payload.type_url.data || !record.payload.value.data);
 		BUG_ON(record.reply.data && !record.idempotency_key.data);
+		BUG_ON(record.idempotency_key.data &&
+		       !record_read_key(record.idempotency_key, &fingerprint, &key));
 	} else {
 		BUG_ON(err.status != ST_DATA_LOSS || !err.message[0]);
 	}

@@ -3,7 +3,8 @@
 -- state, moves the head and adds one pointer to the feed. All or nothing, as append.lua.
 -- KEYS 1 head (hash)  2 feed (stream)  3 index (sorted set); one hash tag
 -- ARGV 1 entity id  2 expected sequence  3 expected tag ('' at sequence 0)  4 this attempt's tag
---      5 command id  6 type URL and 7 payload of the state; without them it is deleted
+--      5 command id  6 fingerprint and idempotency key ('' without)  7 reply
+--      8 type URL and 9 payload of the state; without them it is deleted
 -- Returns what append.lua returns; {'KIND', sequence, tag} when the head is not a value entity's.
 local h = redis.call('HMGET', KEYS[1], 's', 'g', 'x', 'v', 'd')
 local s, g = h[1] or '0', h[2] or ''
@@ -27,10 +28,12 @@ redis.call('ZCARD', KEYS[3])
 -- The oldest goes when there are 32: its place begins behind the count.
 local from = 2
 if n == 32 then from, n = 6 + struct.unpack('>I4', d, 2), 31 end
-d = string.char(n + 1) .. string.sub(d, from) .. '\0\0\0\32' .. ARGV[5] .. ARGV[4]
+local rest = ''
+if ARGV[6] ~= '' then rest = struct.pack('>I2', #ARGV[6]) .. ARGV[6] .. ARGV[7] end
+d = string.char(n + 1) .. string.sub(d, from) .. struct.pack('>I4', 32 + #rest) .. ARGV[5] .. ARGV[4] .. rest
 local ns = string.format('%.0f', tonumber(s) + 1)
-if ARGV[6] then
-  redis.call('HSET', KEYS[1], 's', ns, 'g', ARGV[4], 'v', '1', 'd', d, 'zt', ARGV[6], 'zp', ARGV[7])
+if ARGV[8] then
+  redis.call('HSET', KEYS[1], 's', ns, 'g', ARGV[4], 'v', '1', 'd', d, 'zt', ARGV[8], 'zp', ARGV[9])
 else
   redis.call('HSET', KEYS[1], 's', ns, 'g', ARGV[4], 'v', '1', 'd', d)
   redis.call('HDEL', KEYS[1], 'zt', 'zp')

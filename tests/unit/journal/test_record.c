@@ -16,7 +16,7 @@
 static void reads_what_an_append_writes(void **state)
 {
 	const struct span fields[] = {GOOD};
-	const struct span all[] = {GOOD, FIELD("m", "{}"), FIELD("k", "key"), FIELD("r", "")};
+	const struct span all[] = {GOOD, FIELD("m", "{}"), FIELD("k", "ffffffffffffffffkey"), FIELD("r", "")};
 	struct record record;
 	struct error err;
 
@@ -35,7 +35,7 @@ static void reads_what_an_append_writes(void **state)
 	assert_null(record.reply.data);
 	assert_int_equal(record_read(SPAN_LIT("1-0"), all, COUNT_OF(all), &record, &err), ST_OK);
 	assert_true(span_eq_str(record.metadata, "{}"));
-	assert_true(span_eq_str(record.idempotency_key, "key"));
+	assert_true(span_eq_str(record.idempotency_key, "ffffffffffffffffkey"));
 	assert_non_null(record.reply.data);
 }
 
@@ -64,8 +64,13 @@ static const struct bad bads[] = {
 	 SPAN_LIT("1-0"),
 	 14,
 	 "unknown or out of order",
-	 {GOOD, FIELD("k", ""), FIELD("m", "")}},
+	 {GOOD, FIELD("k", "ffffffffffffffffk"), FIELD("m", "")}},
 	{"reply without key", SPAN_LIT("1-0"), 12, "reply without a key", {GOOD, FIELD("r", "")}},
+	{"fingerprint without key",
+	 SPAN_LIT("1-0"),
+	 12,
+	 "idempotency key has 16 bytes",
+	 {GOOD, FIELD("k", "ffffffffffffffff")}},
 	{"too many",
 	 SPAN_LIT("1-0"),
 	 18,
