@@ -155,6 +155,7 @@ static void open_stream(void *data)
 	l->stream_ =
 		stream_connect(l->loop_, &l->params_.address,
 			       clock_deadline(loop_now_ns(l->loop_), limit_ns), &stream_ops, l);
+	stream_set_trunk(l->stream_);
 }
 
 void link_start(struct link *l)

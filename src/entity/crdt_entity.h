@@ -201,8 +201,9 @@ void crdt_outbox_flush(struct crdt_entity *entity);
 void crdt_outbox_clear(struct crdt_entity *entity);
 void crdt_outbox_remove(struct crdt_entity *entity, struct crdt_item *item);
 
-/* Calls back for all that are done. */
+/* As entity_table_deliver and entity_table_deliver_now. */
 void crdt_table_deliver(struct crdt_table *table);
+void crdt_table_deliver_now(struct crdt_table *table);
 
 /* ---- crdt_value.c --------------------------------------------------------------------------- */
 /* For LOAD, READ, READ_LATER, CANCEL_READ. */

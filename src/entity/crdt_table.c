@@ -52,7 +52,13 @@ struct crdt_limits crdt_limits_default(void)
 
 static void on_deliver(void *data)
 {
-	crdt_table_deliver(data);
+	crdt_table_deliver_now(data);
+}
+
+void crdt_table_deliver(struct crdt_table *table)
+{
+	if (!list_is_empty(&table->done))
+		loop_task_schedule(table->loop, &table->deliver);
 }
 
 /* Runs when the channel has opened what it can: what still waits then is too much for the function.
@@ -162,8 +168,7 @@ void crdt_table_members_changed(struct crdt_table *table)
 			crdt_entity_run_type(entity, CRDT_EV_MEMBERS);
 		node = next;
 	}
-	if (!list_is_empty(&table->done))
-		loop_task_schedule(table->loop, &table->deliver);
+	crdt_table_deliver(table);
 }
 
 /* ---- looking up ----------------------------------------------------------------------------- */
@@ -290,8 +295,7 @@ struct crdt_ticket *crdt_table_submit(struct crdt_table *table,
 	struct crdt_ticket *ticket = crdt_ticket_new(table, command, on_reply, data);
 
 	admit(table, ticket, command);
-	if (!list_is_empty(&table->done))
-		loop_task_schedule(table->loop, &table->deliver);
+	crdt_table_deliver(table);
 	return ticket;
 }
 
@@ -321,8 +325,7 @@ void crdt_table_renew(struct crdt_table *table)
 			crdt_entity_run_type(entity, CRDT_EV_RENEW);
 		node = next;
 	}
-	if (!list_is_empty(&table->done))
-		loop_task_schedule(table->loop, &table->deliver);
+	crdt_table_deliver(table);
 }
 
 /* ---- the end -------------------------------------------------------------------------------- */
@@ -348,8 +351,7 @@ void crdt_table_drain(struct crdt_table *table, void (*on_done)(void *data), voi
 		crdt_entity_run_type(container_of(node, struct crdt_entity, node), CRDT_EV_STOP);
 		node = next;
 	}
-	if (!list_is_empty(&table->done))
-		loop_task_schedule(table->loop, &table->deliver);
+	crdt_table_deliver(table);
 }
 
 void crdt_table_free(struct crdt_table *table)
@@ -363,7 +365,7 @@ void crdt_table_free(struct crdt_table *table)
 	while ((node = map_next(&table->entities, NULL)))
 		crdt_entity_free(container_of(node, struct crdt_entity, node), ST_UNAVAILABLE,
 				 TEXT_SHUTTING_DOWN);
-	crdt_table_deliver(table);
+	crdt_table_deliver_now(table);
 	loop_task_cancel(&table->deliver);
 	loop_task_cancel(&table->room);
 	loop_task_cancel(&table->drained);

@@ -253,7 +253,7 @@ static void deliver(struct crdt_table *table, const struct crdt_item *item)
 	ticket->on_reply(ticket->data, &reply, item->is_last);
 }
 
-void crdt_table_deliver(struct crdt_table *table)
+void crdt_table_deliver_now(struct crdt_table *table)
 {
 	struct list *node;
 
@@ -266,12 +266,6 @@ void crdt_table_deliver(struct crdt_table *table)
 			crdt_ticket_free(item->ticket);
 		crdt_item_free(item);
 	}
-}
-
-static void schedule(struct crdt_table *table)
-{
-	if (!list_is_empty(&table->done))
-		loop_task_schedule(table->loop, &table->deliver);
 }
 
 bool crdt_table_abandon(struct crdt_ticket *ticket)
@@ -290,7 +284,7 @@ bool crdt_table_abandon(struct crdt_ticket *ticket)
 		return true;
 	}
 	crdt_entity_run(entity, &event);
-	schedule(table);
+	crdt_table_deliver(table);
 	return false;
 }
 

@@ -182,24 +182,17 @@ static void on_queue_timer(void *data)
 		entity_ticket_fail(ticket, ST_DEADLINE_EXCEEDED, TEXT_QUEUE_DEADLINE, false);
 		entity_run(entity, &event);
 	}
-	entity_watch_queue(entity);
+	list_for_each (node, &entity->queue)
+		entity_watch_due(entity, list_entry(node, struct entity_ticket, node)->deadline_ns);
 	entity_table_deliver(table);
 }
 
-void entity_watch_queue(struct entity *entity)
+/* A timer that is set may fire for nothing. */
+void entity_watch_due(struct entity *entity, uint64_t deadline_ns)
 {
-	uint64_t first = DEADLINE_NEVER;
-
-	list_for_each (node, &entity->queue) {
-		struct entity_ticket *ticket = list_entry(node, struct entity_ticket, node);
-
-		if (ticket->deadline_ns < first)
-			first = ticket->deadline_ns;
-	}
-	if (first == DEADLINE_NEVER)
-		return; /* a timer that is set may fire for nothing */
-	if (!timer_is_set(&entity->queue_timer) || entity->queue_timer.deadline_ns > first)
-		timer_start(&entity->queue_timer, first);
+	if (deadline_ns != DEADLINE_NEVER &&
+	    (!timer_is_set(&entity->queue_timer) || entity->queue_timer.deadline_ns > deadline_ns))
+		timer_start(&entity->queue_timer, deadline_ns);
 }
 
 /* ---- actions -------------------------------------------------------------------------------- */
@@ -328,7 +321,7 @@ static void act_finish(struct entity *entity, const struct entity_act *act,
 		entity_ticket_fail(ticket, act->code, act->text, is_copied);
 	} else {
 		entity_ticket_enqueue(ticket, entity, true);
-		entity_watch_queue(entity);
+		entity_watch_due(entity, ticket->deadline_ns);
 	}
 	drop_reply(entity);
 }

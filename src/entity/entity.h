@@ -152,8 +152,11 @@ struct entity_ticket *entity_ticket_dequeue(struct entity *entity);
 struct entity_holder *entity_holder_new(struct entity_table *table);
 void entity_holder_free(struct entity_table *table, struct entity_holder *holder);
 
-/* Calls back for all that are done. */
+/* Has all that are done called back at the end of the turn: what the function is to do next is on
+ * its way to it before callers are told. */
 void entity_table_deliver(struct entity_table *table);
+/* Calls them back. */
+void entity_table_deliver_now(struct entity_table *table);
 
 /* ---- entity.c ------------------------------------------------------------------------------- */
 struct entity *entity_new(struct entity_table *table, struct entity_type *type, struct span key,
@@ -174,8 +177,8 @@ struct entity_page {
 void entity_run_page(struct entity *entity, const struct entity_event *event,
 		     const struct entity_page *page);
 
-/* The queue's head changed or a ticket joined it. */
-void entity_watch_queue(struct entity *entity);
+/* A ticket joined the queue. */
+void entity_watch_due(struct entity *entity, uint64_t deadline_ns);
 
 /* Fails whoever waits and lets go of everything. */
 void entity_free(struct entity *entity, enum status code, const char *text);

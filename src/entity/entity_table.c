@@ -48,7 +48,13 @@ struct entity_limits entity_limits_default(void)
 
 static void on_deliver(void *data)
 {
-	entity_table_deliver(data);
+	entity_table_deliver_now(data);
+}
+
+void entity_table_deliver(struct entity_table *table)
+{
+	if (!list_is_empty(&table->done))
+		loop_task_schedule(table->loop, &table->deliver);
 }
 
 /* Runs when the channel has opened what it can: what still waits then is too much for the function.
@@ -224,7 +230,7 @@ static void admit(struct entity_table *table, struct entity_ticket *ticket,
 	entity_ticket_enqueue(ticket, entity, false);
 	entity_run_type(entity, ENTITY_EV_COMMAND);
 	if (ticket->state == ENTITY_TICKET_QUEUED)
-		entity_watch_queue(entity);
+		entity_watch_due(entity, ticket->deadline_ns);
 }
 
 struct entity_ticket *entity_table_submit(struct entity_table *table,
@@ -234,8 +240,7 @@ struct entity_ticket *entity_table_submit(struct entity_table *table,
 	struct entity_ticket *ticket = entity_ticket_new(table, command, on_reply, data);
 
 	admit(table, ticket, command);
-	if (!list_is_empty(&table->done))
-		loop_task_schedule(table->loop, &table->deliver);
+	entity_table_deliver(table);
 	return ticket;
 }
 
@@ -290,8 +295,7 @@ void entity_table_drain(struct entity_table *table, void (*on_done)(void *data),
 		entity_run_type(container_of(node, struct entity, node), ENTITY_EV_STOP);
 		node = next;
 	}
-	if (!list_is_empty(&table->done))
-		loop_task_schedule(table->loop, &table->deliver);
+	entity_table_deliver(table);
 }
 
 static void free_holders(struct entity_table *table)
@@ -317,7 +321,7 @@ void entity_table_free(struct entity_table *table)
 	while ((node = map_next(&table->entities, NULL)))
 		entity_free(container_of(node, struct entity, node), ST_UNAVAILABLE,
 			    TEXT_SHUTTING_DOWN);
-	entity_table_deliver(table);
+	entity_table_deliver_now(table);
 	loop_task_cancel(&table->deliver);
 	loop_task_cancel(&table->room);
 	loop_task_cancel(&table->drained);

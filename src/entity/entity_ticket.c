@@ -181,7 +181,7 @@ static void deliver_reply(struct entity_ticket *ticket)
 	ticket->on_reply(ticket->data, &reply);
 }
 
-void entity_table_deliver(struct entity_table *table)
+void entity_table_deliver_now(struct entity_table *table)
 {
 	struct list *node;
 

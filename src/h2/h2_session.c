@@ -463,6 +463,7 @@ struct h2_session *h2_client_new(struct loop *loop, const struct address *addres
 	struct h2_session *session = session_new(loop, limits, ops, data, false);
 
 	session->socket = stream_connect(loop, address, connect_deadline_ns, &socket_ops, session);
+	stream_set_trunk(session->socket);
 	return session;
 }
 

@@ -3,8 +3,10 @@
  *
  *   poll -> I/O callbacks -> (prepare:) due timers -> tasks -> late tasks (writes) -> free garbage
  *
- * Tasks and late tasks repeat until both lists are empty. Timers live in a heap of ours: libuv's
- * own timers have milliseconds and cost a handle each; its single timer only ends the poll in time.
+ * Tasks and late tasks repeat until both lists are empty. Writes of trunks (stream_set_trunk) are
+ * late tasks too, but those that wait when a trunk has been read leave right then. Timers live in a
+ * heap of ours: libuv's own timers have milliseconds and cost a handle each; its single timer only
+ * ends the poll in time.
  */
 #include "src/runtime/loop.h"
 
@@ -46,6 +48,8 @@ static void loop_run_tasks(struct loop *loop)
 
 	for (;;) {
 		node = list_pop_front(&loop->tasks);
+		if (!node)
+			node = list_pop_front(&loop->trunk_writes);
 		if (!node)
 			node = list_pop_front(&loop->late_tasks);
 		if (!node)
@@ -115,6 +119,7 @@ enum status loop_new(struct loop **ret_loop, struct error *err)
 	loop->magic = LOOP_MAGIC;
 	loop->wake_deadline_ns = DEADLINE_NEVER;
 	list_init(&loop->tasks);
+	list_init(&loop->trunk_writes);
 	list_init(&loop->late_tasks);
 	list_init(&loop->garbage);
 	list_init(&loop->processes);
@@ -216,6 +221,23 @@ void loop_task_schedule_late(struct loop *loop, struct loop_task *task)
 {
 	if (!list_is_linked(&task->node_))
 		list_push_back(&loop->late_tasks, &task->node_);
+}
+
+void loop_task_schedule_trunk(struct loop *loop, struct loop_task *task)
+{
+	if (!list_is_linked(&task->node_))
+		list_push_back(&loop->trunk_writes, &task->node_);
+}
+
+void loop_run_trunk_writes(struct loop *loop)
+{
+	struct list *node;
+
+	while ((node = list_pop_front(&loop->trunk_writes))) {
+		struct loop_task *task = list_entry(node, struct loop_task, node_);
+
+		task->fn_(task->data_);
+	}
 }
 
 void loop_task_cancel(struct loop_task *task)

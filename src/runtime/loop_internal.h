@@ -28,6 +28,7 @@ struct loop {
 	uint64_t wake_deadline_ns; /* what wake is set to; DEADLINE_NEVER: stopped */
 
 	struct list tasks;
+	struct list trunk_writes; /* after each read of a trunk; the rest before late tasks */
 	struct list
 		late_tasks;  /* writes: after all tasks, so that a turn's output leaves at once */
 	struct list garbage; /* closed objects, freed when no frame of this turn can hold them */
@@ -49,6 +50,10 @@ void loop_enter(struct loop *loop);
 
 /* Like loop_task_schedule, but after all ordinary tasks of the tick end. */
 void loop_task_schedule_late(struct loop *loop, struct loop_task *task);
+
+/* The write of a trunk: see stream_set_trunk. */
+void loop_task_schedule_trunk(struct loop *loop, struct loop_task *task);
+void loop_run_trunk_writes(struct loop *loop);
 
 /* Frees the object whose first member is node at the end of the turn. */
 void loop_defer_free(struct loop *loop, struct list *node);

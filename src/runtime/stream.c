@@ -103,6 +103,14 @@ static void stream_open(struct stream *stream, int fd)
 	stream->watch = watch_start(stream->loop, fd, stream->watched, on_stream_watch, stream);
 }
 
+static void stream_schedule_write(struct stream *stream)
+{
+	if (stream->is_trunk)
+		loop_task_schedule_trunk(stream->loop, &stream->write_task);
+	else
+		loop_task_schedule_late(stream->loop, &stream->write_task);
+}
+
 struct stream *stream_from_fd(struct loop *loop, int fd, const struct stream_ops *ops, void *data)
 {
 	struct stream *stream = stream_new(loop, ops, data);
@@ -325,10 +333,8 @@ static void stream_check_error(struct stream *stream)
 		stream_fail_errno(stream, pending, "lost the connection to");
 }
 
-static void on_stream_watch(void *data, unsigned events)
+static void stream_on_events(struct stream *stream, unsigned events)
 {
-	struct stream *stream = OBJ_CAST(struct stream, STREAM_MAGIC, data);
-
 	if ((events & WATCH_HANGUP) && !stream->is_reading && stream->state == STREAM_OPEN)
 		stream_check_error(stream);
 	else if (events & (WATCH_READABLE | WATCH_HANGUP))
@@ -336,13 +342,29 @@ static void on_stream_watch(void *data, unsigned events)
 	if (stream->state == STREAM_CLOSED || !(events & WATCH_WRITABLE))
 		return;
 	stream->is_blocked = false;
-	loop_task_schedule_late(stream->loop, &stream->write_task);
+	stream_schedule_write(stream);
+}
+
+static void on_stream_watch(void *data, unsigned events)
+{
+	struct stream *stream = OBJ_CAST(struct stream, STREAM_MAGIC, data);
+	struct loop *loop = stream->loop;
+	bool is_trunk = stream->is_trunk;
+
+	stream_on_events(stream, events);
+	if (is_trunk)
+		loop_run_trunk_writes(loop);
 }
 
 void stream_want_write(struct stream *stream)
 {
 	if (!stream->is_blocked && stream->state == STREAM_OPEN)
-		loop_task_schedule_late(stream->loop, &stream->write_task);
+		stream_schedule_write(stream);
+}
+
+void stream_set_trunk(struct stream *stream)
+{
+	stream->is_trunk = true;
 }
 
 size_t stream_unsent(const struct stream *stream)
@@ -374,7 +396,7 @@ void stream_shutdown(struct stream *stream)
 	timer_start_in(&stream->timer, STREAM_DRAIN_MS);
 	stream_watch(stream);
 	if (!stream->is_blocked)
-		loop_task_schedule_late(stream->loop, &stream->write_task);
+		stream_schedule_write(stream);
 }
 
 static void on_stream_timer(void *data)

@@ -49,6 +49,12 @@ struct stream *stream_connect(struct loop *loop, const struct address *address,
 /* There is something to send: on_produce is called at the end of this turn. */
 void stream_want_write(struct stream *stream);
 
+/* Makes it a trunk: a connection that carries the work of many, such as those to the journal and to
+ * the user function. Once a trunk has been read, all that trunks have to write is sent at once, so
+ * that work goes on from one to the next before other sockets are looked at. All that had arrived
+ * was read by then, so it leaves together as it does at the end of the turn. */
+void stream_set_trunk(struct stream *stream);
+
 /* Bytes accepted from on_produce that the socket has not taken yet. */
 size_t stream_unsent(const struct stream *stream);
 

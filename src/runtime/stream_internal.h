@@ -31,6 +31,7 @@ struct stream {
 	struct watch *watch;
 	int fd;
 	bool is_reading;
+	bool is_trunk;
 	bool is_blocked;     /* the socket is full: nothing is produced until it is writable */
 	bool wants_shutdown; /* asked while connecting */
 	unsigned watched;

@@ -676,6 +676,96 @@ static void nothing_stays_open(void **state)
 	assert_int_equal(count_open_fds(), before);
 }
 
+/* What is written after a read of a trunk: by a trunk before anything else happens, by another
+ * stream at the end of the turn. */
+struct relay {
+	struct fixture *f;
+	struct stream *out;
+	struct loop_task task;
+	int far_fd;
+	bool was_sent; /* before the tasks ran */
+	bool is_over;
+};
+
+static void on_relay_task(void *data)
+{
+	struct relay *relay = data;
+	uint8_t byte;
+
+	relay->was_sent = recv(relay->far_fd, &byte, 1, MSG_DONTWAIT) == 1;
+	relay->is_over = true;
+}
+
+static void on_relay_read(void *data, struct span bytes)
+{
+	struct relay *relay = data;
+
+	assert_int_equal(bytes.len, 1);
+	loop_task_schedule(relay->f->loop, &relay->task);
+	stream_want_write(relay->out);
+}
+
+static void on_relay_closed(void *data, const struct error *error)
+{
+	(void)data;
+	(void)error;
+	fail();
+}
+
+static bool is_relayed(void *data)
+{
+	return ((struct relay *)data)->is_over;
+}
+
+static void trunks_go_first(void **state)
+{
+	static const struct {
+		const char *name;
+		bool is_in_trunk;
+		bool is_out_trunk;
+		bool was_sent;
+	} rows[] = {
+		{"from trunk to trunk", true, true, true},
+		{"from trunk to another", true, false, false},
+		{"from another to trunk", false, true, false},
+		{"neither", false, false, false},
+	};
+	static const struct stream_ops in_ops = {.on_read = on_relay_read,
+						 .on_closed = on_relay_closed};
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		struct relay relay = {.f = f};
+		struct stream *in;
+		int in_fds[2];
+		int out_fds[2];
+
+		print_message("%s\n", rows[i].name);
+		assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, in_fds), 0);
+		assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, out_fds), 0);
+		relay.far_fd = out_fds[1];
+		loop_task_init(&relay.task, on_relay_task, &relay);
+		f->left = (struct end){.to_produce = 1};
+		f->left.stream = stream_from_fd(f->loop, out_fds[0], &ops, &f->left);
+		relay.out = f->left.stream;
+		in = stream_from_fd(f->loop, in_fds[0], &in_ops, &relay);
+		if (rows[i].is_in_trunk)
+			stream_set_trunk(in);
+		if (rows[i].is_out_trunk)
+			stream_set_trunk(relay.out);
+		assert_int_equal(send(in_fds[1], "", 1, MSG_NOSIGNAL), 1);
+		assert_true(loop_run_until(f->loop, is_relayed, &relay,
+					   clock_mono_ns() + TEST_WAIT_NS));
+		assert_int_equal(relay.was_sent, rows[i].was_sent);
+		assert_int_equal(f->left.produced, 1);
+		stream_close(in);
+		stream_close(f->left.stream);
+		f->left.stream = NULL;
+		close(in_fds[1]);
+		close(out_fds[1]);
+	}
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -701,6 +791,7 @@ int main(void)
 		TEST(watches_tell_readiness_and_hangup),
 		TEST(a_watched_socket_becomes_a_stream),
 		TEST(nothing_stays_open),
+		TEST(trunks_go_first),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
