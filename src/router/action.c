@@ -149,6 +149,7 @@ static struct action_call *call_new(struct actions *actions, struct exchange *ex
 	list_init(&call->node);
 	list_push_back(&actions->calls, &call->node);
 	router_metrics_action_calls(actions->metrics, ++actions->call_count);
+	followups_hold(actions->followups);
 	return call;
 }
 
@@ -161,6 +162,7 @@ static void call_free(struct action_call *call)
 	loop_task_cancel(&call->refuse);
 	list_remove(&call->node);
 	router_metrics_action_calls(actions->metrics, --actions->call_count);
+	followups_release(actions->followups);
 	buf_fini(&call->kept);
 	buf_fini(&call->response);
 	mem_free(call);

@@ -113,6 +113,7 @@ static struct crdt_call *call_new(struct crdt_calls *calls, struct exchange *exc
 	list_init(&call->node);
 	list_push_back(&calls->calls, &call->node);
 	calls->call_count++;
+	followups_hold(calls->followups);
 	return call;
 }
 
@@ -131,6 +132,7 @@ static void call_free(struct crdt_call *call)
 	loop_task_cancel(&call->refuse);
 	list_remove(&call->node);
 	call->calls->call_count--;
+	followups_release(call->calls->followups);
 	drop_items(call);
 	mem_free(call->current);
 	buf_fini(&call->message);

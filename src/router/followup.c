@@ -1,9 +1,5 @@
 #include "src/router/followup.h"
 
-#include <stdarg.h>
-#include <stdio.h>
-#include <string.h>
-
 #include "proto/schema.h"
 #include "src/base/buf.h"
 #include "src/base/clock.h"
@@ -41,7 +37,7 @@ struct followup {
 	struct exchange *exchange;     /* NULL: the client has gone */
 	struct followup_call *running;
 	struct loop_task fail; /* a forward that could not be made */
-	enum status fail_code;
+	struct error error;    /* why */
 	followup_done_fn on_done;
 	void *data;
 	struct followup_forward forward;
@@ -63,8 +59,12 @@ struct followups {
 	struct list followups;
 	struct list calls;
 	size_t running;
-	struct buf trace;
-	struct buf text; /* why a call could not be made */
+	size_t held; /* followups_hold */
+	struct loop_task drained;
+	void (*on_drained)(void *data); /* NULL: no drain, or it is over */
+	void *drained_data;
+	struct buf trace; /* of the call being made */
+	struct buf text;  /* of a report */
 };
 
 /* What a call is to be, whether forward or effect. */
@@ -109,67 +109,59 @@ static struct span put_trace(struct followups *f, const struct followup_origin *
 	return buf_span(&f->trace);
 }
 
-/* Says it to the function with the trace, and keeps it in f->text without. */
-static enum status refuse(struct followups *f, enum status code, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
-static enum status refuse(struct followups *f, enum status code, const char *format, ...)
+/* Tells the function's author what was not called, and the way there. */
+static void report(struct followups *f, const struct error *err)
 {
-	char text[ERROR_MESSAGE_MAX];
-	va_list args;
-	size_t len;
-
-	va_start(args, format);
-	(void)vsnprintf(text, sizeof(text), format, args);
-	va_end(args);
 	buf_reset(&f->text);
-	len = strlen(text);
-	(void)(buf_append(&f->text, span_make(text, len)) &&
+	/* there is room: the limits are the sum */
+	(void)(buf_append(&f->text, span_from_str(err->message)) &&
 	       buf_append(&f->text, buf_span(&f->trace)));
 	userfn_report(f->userfn, buf_span(&f->text));
-	buf_reset(&f->text);
-	(void)buf_append(&f->text, span_make(text, len));
-	return code;
 }
 
 static enum status find_target(struct followups *f, const struct followup_origin *origin,
-			       const struct target *target, const struct api_method **ret_method)
+			       const struct target *target, const struct api_method **ret_method,
+			       struct error *err)
 {
 	const struct api_service *service =
 		find_service(userfn_api(f->userfn), target->to.service_name);
+	const struct api_method *method =
+		service ? find_method(service, target->to.command_name) : NULL;
 	struct span command = span_head(target->to.command_name, FOLLOWUP_NAME_MAX);
 	struct span name = span_head(target->to.service_name, FOLLOWUP_NAME_MAX);
 
 	if (!service)
-		return refuse(f, ST_INTERNAL, "Service [%.*s] unknown", SPAN_FMT(name));
-	*ret_method = find_method(service, target->to.command_name);
-	if (!*ret_method)
-		return refuse(f, ST_INTERNAL,
-			      "Service [%.*s] does not have a command named: [%.*s]",
-			      SPAN_FMT(name), SPAN_FMT(command));
+		return error_set(err, ST_INTERNAL, "Service [%.*s] unknown", SPAN_FMT(name));
+	if (!method)
+		return error_set(err, ST_INTERNAL,
+				 "Service [%.*s] does not have a command named: [%.*s]",
+				 SPAN_FMT(name), SPAN_FMT(command));
 	if (origin->hops >= FOLLOWUP_HOPS_MAX)
-		return refuse(
-			f, ST_INTERNAL,
+		return error_set(
+			err, ST_INTERNAL,
 			"%u forwards and side effects in a row: [%.*s] of [%.*s] is not called",
 			FOLLOWUP_HOPS_MAX, SPAN_FMT(command), SPAN_FMT(name));
-	if (target->kind == FOLLOWUP_FORWARD && (*ret_method)->schema->server_streaming &&
+	if (target->kind == FOLLOWUP_FORWARD && method->schema->server_streaming &&
 	    !origin->method->schema->server_streaming)
-		return refuse(f, ST_INTERNAL,
-			      "[%.*s] of [%.*s] answers with a stream, which a unary call cannot "
-			      "be forwarded to",
-			      SPAN_FMT(command), SPAN_FMT(name));
+		return error_set(err, ST_INTERNAL,
+				 "[%.*s] of [%.*s] answers with a stream, which a unary call "
+				 "cannot be forwarded to",
+				 SPAN_FMT(command), SPAN_FMT(name));
 	if (f->running >= f->limits.running_max)
-		return refuse(f, ST_RESOURCE_EXHAUSTED,
-			      "Too many forwards and side effects at once: [%.*s] of [%.*s] is not "
-			      "called",
-			      SPAN_FMT(command), SPAN_FMT(name));
+		return error_set(err, ST_RESOURCE_EXHAUSTED,
+				 "Too many forwards and side effects at once: [%.*s] of [%.*s] is "
+				 "not called",
+				 SPAN_FMT(command), SPAN_FMT(name));
+	*ret_method = method;
 	return ST_OK;
 }
 
 static void on_call_done(void *data, const struct grpc_status *status);
 
-/* Errors: the text is in f->text. */
+/* waiter: whose answer waits for it; NULL: nobody's. A forward has one. Errors were reported. */
 static enum status start_call(struct followups *f, const struct followup_origin *origin,
-			      const struct target *target, struct followup *followup)
+			      const struct target *target, struct followup *waiter,
+			      struct error *err)
 {
 	bool is_forward = target->kind == FOLLOWUP_FORWARD;
 	struct inner_call_params params = {
@@ -185,23 +177,25 @@ static enum status start_call(struct followups *f, const struct followup_origin 
 	enum status status;
 
 	params.trace = put_trace(f, origin, target->kind);
-	status = find_target(f, origin, target, &params.method);
+	status = find_target(f, origin, target, &params.method, err);
 	router_metrics_followup(f->metrics, target->kind, status == ST_OK);
-	if (status != ST_OK)
+	if (status != ST_OK) {
+		report(f, err);
 		return status;
+	}
 	if (is_forward) {
-		params.sink = followup->exchange;
-		params.has_sink_headers = followup->has_headers_sent;
-		params.deadline_ns = followup->exchange->deadline_ns;
+		params.sink = waiter->exchange;
+		params.has_sink_headers = waiter->has_headers_sent;
+		params.deadline_ns = waiter->exchange->deadline_ns;
 		reply_check_output(f->userfn, origin->method->schema, params.method->schema);
 	}
 	call = mem_new(struct followup_call);
 	call->owner = f;
 	call->kind = target->kind;
-	call->followup = followup;
+	call->followup = waiter;
 	call->inner = inner_call_new(&params, on_call_done, call);
-	if (followup)
-		followup->running = call;
+	if (waiter)
+		waiter->running = call;
 	list_init(&call->node);
 	list_push_back(&f->calls, &call->node);
 	router_metrics_followups_running(f->metrics, ++f->running);
@@ -251,31 +245,6 @@ static void note_effect(struct followups *f, const struct grpc_status *status)
 	    LOG_SPAN("message", status->message));
 }
 
-static bool is_malformed(struct followups *f, struct span effect, struct target *target)
-{
-	if (read_effect(effect, target))
-		return false;
-	router_metrics_followup(f->metrics, FOLLOWUP_EFFECT, false);
-	userfn_report(f->userfn, SPAN_LIT("A side effect is malformed and was not executed"));
-	return true;
-}
-
-/* Starts the asynchronous effects up to the first synchronous one, whose index it returns. */
-static size_t start_effects(struct followups *f, const struct followup_origin *origin,
-			    const struct span *effects, size_t count)
-{
-	struct target target;
-
-	for (size_t i = 0; i < count; i++) {
-		if (is_malformed(f, effects[i], &target))
-			continue;
-		if (target.is_synchronous)
-			return i;
-		(void)start_call(f, origin, &target, NULL); /* it was reported */
-	}
-	return count;
-}
-
 /* ---- one reply's ----------------------------------------------------------------------------- */
 
 static void followup_free(struct followup *u)
@@ -299,8 +268,8 @@ static void on_fail(void *data)
 {
 	struct followup *u = data;
 	struct grpc_status status = {
-		.code = u->fail_code,
-		.message = buf_span(&u->bytes),
+		.code = u->error.status,
+		.message = span_from_str(u->error.message),
 	};
 
 	followup_done(u, &status);
@@ -309,29 +278,33 @@ static void on_fail(void *data)
 static void start_forward(struct followup *u)
 {
 	struct target target = {.kind = FOLLOWUP_FORWARD, .to = u->forward};
-	enum status status = start_call(u->owner, &u->origin, &target, u);
 
-	if (status == ST_OK)
-		return;
-	u->fail_code = status;
-	buf_reset(&u->bytes);
-	(void)buf_append(&u->bytes, buf_span(&u->owner->text));
-	loop_task_schedule(u->owner->loop, &u->fail);
+	if (start_call(u->owner, &u->origin, &target, u, &u->error) != ST_OK)
+		loop_task_schedule(u->owner->loop, &u->fail);
+}
+
+/* True: the next effect is under way and has to be waited for. */
+static bool start_next_effect(struct followup *u)
+{
+	struct span effect = u->effects[u->effect_next++];
+	struct target target;
+	struct followup *waiter;
+
+	if (!read_effect(effect, &target)) {
+		router_metrics_followup(u->owner->metrics, FOLLOWUP_EFFECT, false);
+		userfn_report(u->owner->userfn,
+			      SPAN_LIT("A side effect is malformed and was not executed"));
+		return false;
+	}
+	waiter = target.is_synchronous ? u : NULL;
+	return start_call(u->owner, &u->origin, &target, waiter, &u->error) == ST_OK && waiter;
 }
 
 /* Goes on to the next thing that has to be waited for. False: there is none. */
 static bool followup_go_on(struct followup *u)
 {
-	struct target target;
-
 	while (u->effect_next < u->effect_count) {
-		struct span effect = u->effects[u->effect_next++];
-
-		if (is_malformed(u->owner, effect, &target))
-			continue;
-		if (start_call(u->owner, &u->origin, &target, target.is_synchronous ? u : NULL) ==
-			    ST_OK &&
-		    target.is_synchronous)
+		if (start_next_effect(u))
 			return true;
 	}
 	if (!u->has_forward || !u->exchange)
@@ -367,19 +340,19 @@ static struct span keep(struct buf *bytes, struct span span)
 }
 
 /* Copies everything; reserved in one piece, so that spans into it stay. */
-static struct followup *followup_new(struct followups *f, const struct followup_wish *wish,
-				     const struct span *effects, size_t count)
+static struct followup *followup_new(struct followups *f, const struct followup_wish *wish)
 {
 	struct followup *u = mem_new(struct followup);
 	struct followup_forward forward = {0};
-	size_t total = wish->origin.trace.len + ERROR_MESSAGE_MAX;
+	size_t count = wish->effect_count;
+	size_t total = wish->origin.trace.len;
 
 	if (wish->forward)
 		forward = *wish->forward;
 	total += forward.service_name.len + forward.command_name.len + forward.payload.len +
 		 forward.metadata.len;
 	for (size_t i = 0; i < count; i++)
-		total += effects[i].len;
+		total += wish->effects[i].len;
 	buf_init(&u->bytes, total);
 	BUG_ON(!buf_reserve(&u->bytes, total));
 	list_init(&u->node);
@@ -399,20 +372,15 @@ static struct followup *followup_new(struct followups *f, const struct followup_
 	u->effect_count = count;
 	u->effects = mem_new_array(struct span, count ? count : 1);
 	for (size_t i = 0; i < count; i++)
-		u->effects[i] = keep(&u->bytes, effects[i]);
+		u->effects[i] = keep(&u->bytes, wish->effects[i]);
 	return u;
 }
 
 struct followup *followup_start(struct followups *f, const struct followup_wish *wish,
 				followup_done_fn on_done, void *data)
 {
-	size_t first = start_effects(f, &wish->origin, wish->effects, wish->effect_count);
-	bool has_forward = wish->forward && wish->exchange;
-	struct followup *u;
+	struct followup *u = followup_new(f, wish);
 
-	if (first == wish->effect_count && !has_forward)
-		return NULL;
-	u = followup_new(f, wish, wish->effects + first, wish->effect_count - first);
 	if (!followup_go_on(u)) {
 		followup_free(u);
 		return NULL;
@@ -446,6 +414,57 @@ void followup_abandon(struct followup *u)
 	followup_free(u);
 }
 
+/* ---- drain ----------------------------------------------------------------------------------- */
+
+static bool is_idle(const struct followups *f)
+{
+	return f->held == 0 && list_is_empty(&f->followups) && list_is_empty(&f->calls);
+}
+
+static void on_idle(void *data)
+{
+	struct followups *f = data;
+	void (*on_drained)(void *data) = f->on_drained;
+
+	if (!on_drained || !is_idle(f))
+		return;
+	f->on_drained = NULL;
+	on_drained(f->drained_data);
+}
+
+void followups_hold(struct followups *f)
+{
+	f->held++;
+}
+
+void followups_release(struct followups *f)
+{
+	f->held--;
+	if (f->on_drained && f->held == 0)
+		loop_task_schedule(f->loop, &f->drained);
+}
+
+void followups_drain(struct followups *f, void (*on_done)(void *data), void *data)
+{
+	f->on_drained = on_done;
+	f->drained_data = data;
+	loop_task_schedule(f->loop, &f->drained);
+}
+
+size_t followups_effects(const struct followups *f)
+{
+	size_t count = 0;
+
+	list_for_each (node, &f->calls)
+		count += list_entry(node, struct followup_call, node)->kind == FOLLOWUP_EFFECT;
+	list_for_each (node, &f->followups) {
+		const struct followup *u = list_entry(node, struct followup, node);
+
+		count += u->effect_count - u->effect_next;
+	}
+	return count;
+}
+
 /* ---- the whole ------------------------------------------------------------------------------- */
 
 struct followup_limits followup_limits_default(void)
@@ -468,6 +487,7 @@ struct followups *followups_new(struct loop *loop, struct userfn *userfn,
 	f->data = data;
 	list_init(&f->followups);
 	list_init(&f->calls);
+	loop_task_init(&f->drained, on_idle, f);
 	buf_init(&f->trace, FOLLOWUP_TRACE_MAX);
 	buf_init(&f->text, FOLLOWUP_TRACE_MAX + ERROR_MESSAGE_MAX);
 	return f;
@@ -477,6 +497,7 @@ void followups_free(struct followups *f)
 {
 	if (!f)
 		return;
+	loop_task_cancel(&f->drained);
 	list_for_each_safe (node, &f->calls) {
 		struct followup_call *call = list_entry(node, struct followup_call, node);
 

@@ -43,6 +43,17 @@ struct followup_limits followup_limits_default(void);
 /* When all calls of the router are gone. */
 void followups_free(struct followups *followups);
 
+/* For every call of the router while it lives, for its reply may ask for something yet. Those that
+ * are made for the function are calls of the router, too. */
+void followups_hold(struct followups *followups);
+void followups_release(struct followups *followups);
+
+/* on_done in a later turn, once nothing runs nor may follow. Nothing is refused until then. */
+void followups_drain(struct followups *followups, void (*on_done)(void *data), void *data);
+
+/* Side effects that were asked for and are not over. */
+size_t followups_effects(const struct followups *followups);
+
 /* A call whose reply was read. */
 struct followup_origin {
 	const struct api_method *method;

@@ -117,6 +117,7 @@ static struct router_call *call_new(struct router *router, struct exchange *exch
 	call->method = router_metrics_begin(&router->metrics, exchange->method->schema->path);
 	list_push_back(&router->calls, &call->node);
 	router->call_count++;
+	followups_hold(router->followups);
 	return call;
 }
 
@@ -143,6 +144,7 @@ static void call_free(struct router_call *call)
 	loop_task_cancel(&call->refuse);
 	list_remove(&call->node);
 	router->call_count--;
+	followups_release(router->followups);
 	buf_reset(&call->message);
 	if (router->spare_count >= ROUTER_CALLS_KEPT) {
 		call_destroy(call);
@@ -456,6 +458,16 @@ void router_serve_crdts(struct router *router, struct crdt_table *crdts)
 void router_end_streams(struct router *router)
 {
 	crdt_calls_end_streams(router->crdts);
+}
+
+void router_drain(struct router *router, void (*on_done)(void *data), void *data)
+{
+	followups_drain(router->followups, on_done, data);
+}
+
+size_t router_effects(const struct router *router)
+{
+	return followups_effects(router->followups);
 }
 
 size_t router_active(const struct router *router)

@@ -38,8 +38,15 @@ void router_accept(struct router *router, struct exchange *exchange);
  * unary calls go on. Harmless when it did not. */
 void router_renew(struct router *router);
 
-/* Calls in progress. */
+/* After the fronts have finished their calls, for a shutdown: on_done in a later turn, once the
+ * side effects of these have ended too, and commands whose callers have gone. */
+void router_drain(struct router *router, void (*on_done)(void *data), void *data);
+
+/* Calls in progress, those that are made for the function included. */
 size_t router_active(const struct router *router);
+
+/* Side effects that were asked for and are not over. */
+size_t router_effects(const struct router *router);
 
 void router_free(struct router *router);
 

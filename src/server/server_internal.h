@@ -25,7 +25,7 @@ struct userfn;
 /* The phases of the end, in order; each has a deadline within shutdown.grace. */
 enum server_phase {
 	SERVER_SERVING,
-	SERVER_DRAINING_CALLS,	  /* no new connections; running calls finish */
+	SERVER_DRAINING_CALLS,	  /* no new connections; running calls and effects finish */
 	SERVER_DRAINING_ENTITIES, /* entities are passivated */
 	SERVER_LEAVING,		  /* the other gateways are told */
 	SERVER_STOPPED,

@@ -1,6 +1,7 @@
-/* The ordered end: readiness goes first, then the fronts finish what runs, then the entities are
- * passivated, so that their streams end in order, then the other gateways are told; journal and
- * function are closed last, by server_free. Each phase ends by itself or when shutdown.grace is
+/* The ordered end: readiness goes first, then the fronts finish what runs, and the router what the
+ * function asked for beside the answers (side effects), then the entities are passivated, so that
+ * their streams end in order, then the other gateways are told; journal and function are closed
+ * last, by server_free. Each phase ends by itself or when shutdown.grace is
  * over; a second signal ends at once. Spec: cloudstate-protocol D-61. */
 #include <signal.h>
 
@@ -25,6 +26,7 @@ static void server_stop(struct server *server, int exit_code)
 	server->exit_code = exit_code;
 	LOG(INFO, STOPPED, LOG_INT("exit_code", exit_code),
 	    LOG_UINT("calls_cut", router_active(server->router)),
+	    LOG_UINT("effects_cut", router_effects(server->router)),
 	    LOG_UINT("entities_cut", server_entities(server)));
 	loop_stop(server->loop);
 }
@@ -60,12 +62,21 @@ static void server_on_entities_done(void *data)
 	crdt_table_drain(server->crdts, server_on_crdts_done, server);
 }
 
+static void server_on_effects_done(void *data)
+{
+	struct server *server = data;
+
+	if (server->phase != SERVER_DRAINING_CALLS)
+		return; /* the grace was over first */
+	server->phase = SERVER_DRAINING_ENTITIES;
+	entity_table_drain(server->entities, server_on_entities_done, server);
+}
+
 static void server_on_calls_done(void *data)
 {
 	struct server *server = data;
 
-	server->phase = SERVER_DRAINING_ENTITIES;
-	entity_table_drain(server->entities, server_on_entities_done, server);
+	router_drain(server->router, server_on_effects_done, server);
 }
 
 void server_on_grace_over(void *data)

@@ -318,4 +318,39 @@ describe('limits and ends', () => {
     assert.equal((await answer).text, 'answered');
     assert.equal((await gateway.exited).code, 0);
   });
+
+  // The caller is answered, and the connection gone.
+  const answered = async (name, env, effects) => {
+    const id = fresh();
+    const ending = await world.gateway({ functionPort: fn.port, env: { ...env, JOURNAL_URL: `embedded:${path.join(world.dir, name)}` } });
+    const client = world.client(ending, path.join(dir, 'scripted.proto'), 'scripted.Act');
+    assert.equal((await call(client, 'Unary', saying(id, { reply: 'answered', effects: effects(id) }))).text, 'answered');
+    client.close();
+    return { id, ending };
+  };
+
+  it('and for those that no answer waits for, with what follows from them', async () => {
+    const { id, ending } = await answered('slow', {}, (key) => [
+      { to: 'Act.Unary', script: { name: 'slow', gate: `slow${key}`, effects: [{ to: 'Second.Do', script: { id: key, name: 'after' } }] } },
+    ]);
+    await begun('Act.Unary slow');
+    ending.child.kill('SIGTERM');
+    await waitFor('the drain', () => ending.event('shutting_down'));
+    fn.open(`slow${id}`);
+    assert.equal((await ending.exited).code, 0);
+    assert.ok(fn.log.includes('Second.Do after over'), JSON.stringify(fn.log));
+    assert.equal(ending.event('stopped').effects_cut, 0);
+  });
+
+  it('until its grace is over: then they are cut, and counted', async () => {
+    const { id, ending } = await answered('cut', { HEADGATE_SHUTDOWN_GRACE: '300ms' }, (key) => [
+      { to: 'Act.Unary', sync: false, script: { name: 'slow', gate: `cut${key}` } },
+      { to: 'Second.Do', sync: false, script: { id: key, name: 'slow', gate: `cut${key}` } },
+    ]);
+    await begun('Act.Unary slow', 'Second.Do slow');
+    await ending.kill('SIGTERM');
+    assert.equal(ending.exit.code, 0);
+    assert.equal(ending.event('stopped').effects_cut, 2);
+    fn.open(`cut${id}`);
+  });
 });
