@@ -314,7 +314,7 @@ static void on_probe(struct redis_command *command, const redisReply *reply)
 /* Of all that a gateway calls: the first call of none of them costs a second way to Redis. */
 static void say_loads(struct greeting *g)
 {
-	for (enum redis_script script = 0; script < REDIS_SCRIPTS_; script++) {
+	for (enum redis_script script = 0; script < REDIS_SCRIPTS_LOADED_; script++) {
 		const char *words[] = {"SCRIPT", "LOAD", redis_script_source(script), NULL};
 		struct greeting_load *load = &g->loads_[script];
 
@@ -375,7 +375,7 @@ void greeting_fini(struct greeting *g)
 		return;
 	for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++)
 		drop(commands[i]);
-	for (size_t i = 0; i < REDIS_SCRIPTS_; i++)
+	for (size_t i = 0; i < REDIS_SCRIPTS_LOADED_; i++)
 		drop(&g->loads_[i].command);
 	g->to_send.next = NULL;
 }

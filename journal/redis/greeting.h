@@ -36,7 +36,7 @@ struct greeting {
 	struct greeting_load {
 		struct redis_command command;
 		struct greeting *greeting;
-	} loads_[REDIS_SCRIPTS_];
+	} loads_[REDIS_SCRIPTS_LOADED_];
 	struct redis_command config_;
 	struct redis_command meta_;
 	struct redis_command scan_;

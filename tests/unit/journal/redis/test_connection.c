@@ -420,11 +420,11 @@ static void a_full_disk_is_not_ready_until_a_probe_passes(void **state)
 static void every_script_is_loaded_before_the_first_call(void **state)
 {
 	(void)state;
-	assert_int_equal(fake_redis_count_of(fake, "SCRIPT"), REDIS_SCRIPTS_);
+	assert_int_equal(fake_redis_count_of(fake, "SCRIPT"), REDIS_SCRIPTS_LOADED_);
 	fake_redis_say(fake, "?\r\n");
 	assert_true(journal_client_wait(&client, false));
 	assert_true(journal_client_wait(&client, true));
-	assert_int_equal(fake_redis_count_of(fake, "SCRIPT"), 2 * REDIS_SCRIPTS_);
+	assert_int_equal(fake_redis_count_of(fake, "SCRIPT"), 2 * REDIS_SCRIPTS_LOADED_);
 }
 
 /* ---- greeting ------------------------------------------------------------------------------- */
