@@ -353,6 +353,12 @@ static void act_crashed(struct entity *entity, const struct entity_act *act,
 		userfn_report(table->userfn, span_from_str(report));
 }
 
+static void act_hand_over(struct entity *entity)
+{
+	while (!list_is_empty(&entity->queue))
+		entity_ticket_move(list_entry(entity->queue.next, struct entity_ticket, node));
+}
+
 static void act_gone(struct entity *entity)
 {
 	entity->is_gone = true;
@@ -388,6 +394,8 @@ static void act_plain(struct entity *entity, enum entity_act_type type)
 		journal_load_next(entity->load);
 	else if (type == ENTITY_ACT_VERIFY)
 		entity_journal_verify(entity);
+	else if (type == ENTITY_ACT_HAND_OVER)
+		act_hand_over(entity);
 	else if (type == ENTITY_ACT_GONE)
 		act_gone(entity);
 }
@@ -448,6 +456,17 @@ static void log_state(const struct entity *entity, enum entity_state before,
 	    LOG_STR("by", entity_event_name(event->type)));
 }
 
+static void note_conflict(const struct entity *entity, enum entity_event_type type)
+{
+	const struct entity_table *table = entity->table;
+
+	if (table->on_conflict &&
+	    (type == ENTITY_EV_APPEND_CONFLICT || type == ENTITY_EV_VERIFY_CONFLICT))
+		table->on_conflict(table->conflict_data,
+				   span_head(entity->node.key, entity->type_len),
+				   entity_id(entity));
+}
+
 static void sort_in(struct entity *entity)
 {
 	bool is_idle = entity_fsm_is_idle(&entity->fsm);
@@ -474,6 +493,7 @@ void entity_run_page(struct entity *entity, const struct entity_event *first,
 		follow = (struct entity_event){.type = ENTITY_EVENTS_};
 		entity_fsm_step(&entity->fsm, &event, &acts);
 		log_state(entity, before, &event);
+		note_conflict(entity, event.type);
 		for (size_t i = 0; i < acts.count; i++)
 			act(entity, &acts.items[i], &event, page, &follow);
 		event = follow;

@@ -55,6 +55,7 @@ struct entity_ticket {
 	enum status code;	      /* ST_OK: the reply in holder */
 	struct entity_holder *holder; /* the reply, or the text when it is not a constant */
 	const char *text;
+	bool is_moved;
 	uint64_t retry_after_ms;
 	size_t payload_len;
 	size_t metadata_len;
@@ -124,7 +125,9 @@ struct entity_table {
 	struct buf head; /* of the message being sent */
 	struct buf name; /* key of a look-up */
 	struct metrics_series *streams;
-	uint64_t epoch; /* of the function; streams of earlier ones were told */
+	uint64_t epoch;			/* of the function; streams of earlier ones were told */
+	entity_conflict_fn on_conflict; /* NULL: nobody asks */
+	void *conflict_data;
 	bool is_draining;
 	struct loop_task drained;
 	void (*on_drained)(void *data);
@@ -142,6 +145,8 @@ struct entity_ticket *entity_ticket_new(struct entity_table *table,
  * or copied when is_copied. */
 void entity_ticket_fail(struct entity_ticket *ticket, enum status code, const char *text,
 			bool is_copied);
+/* It was not executed here and goes elsewhere. */
+void entity_ticket_move(struct entity_ticket *ticket);
 /* Takes the holder. */
 void entity_ticket_answer(struct entity_ticket *ticket, struct entity_holder *holder);
 

@@ -159,6 +159,23 @@ static void fail_first(struct entity_fsm *fsm, enum status code, const char *tex
 	}
 }
 
+static void hand_over(struct entity_fsm *fsm, struct entity_acts *acts)
+{
+	if (fsm->queued > 0)
+		put(acts, ENTITY_ACT_HAND_OVER);
+	fsm->queued = 0;
+	fsm->attempts = 0;
+}
+
+/* The command at hand is dealt with: those behind it were only waiting for it, to keep their
+ * order. */
+static void let_go(struct entity_fsm *fsm, struct entity_acts *acts)
+{
+	if (fsm->is_leaving)
+		hand_over(fsm, acts);
+	fsm->is_leaving = false;
+}
+
 static void drop_stream(struct entity_fsm *fsm, struct entity_acts *acts)
 {
 	if (fsm->stream != ENTITY_STREAM_NONE && fsm->stream != ENTITY_STREAM_LOST)
@@ -189,6 +206,7 @@ static void vanish(struct entity_fsm *fsm, struct entity_acts *acts)
 /* The function's state is not to be trusted any more, through no fault of its own. */
 static void reload(struct entity_fsm *fsm, struct entity_acts *acts)
 {
+	let_go(fsm, acts);
 	drop_stream(fsm, acts);
 	if (fsm->queued > 0)
 		activate(fsm, acts);
@@ -215,6 +233,7 @@ static void crash(struct entity_fsm *fsm, enum status code, const char *text,
 
 	if (!is_buffering) {
 		fail_first(fsm, code, text, acts);
+		let_go(fsm, acts);
 		fail_queue(fsm, ST_UNKNOWN, texts(fsm)->terminated, acts);
 	}
 	if (is_loading(fsm))
@@ -277,6 +296,7 @@ static void restart(struct entity_fsm *fsm, struct entity_acts *acts)
 /* The command at hand is dealt with; the function's state still stands. */
 static void go_on(struct entity_fsm *fsm, struct entity_acts *acts)
 {
+	let_go(fsm, acts);
 	if (fsm->is_restart) {
 		restart(fsm, acts);
 	} else if (fsm->stream == ENTITY_STREAM_LOST) {
@@ -315,6 +335,10 @@ static void try_again(struct entity_fsm *fsm, struct entity_acts *acts)
 		put(acts, ENTITY_ACT_REQUEUE);
 		fsm->has_current = false;
 		fsm->queued++;
+	}
+	if (fsm->is_leaving) {
+		reload(fsm, acts); /* the owner executes it */
+		return;
 	}
 	drop_stream(fsm, acts);
 	put_timer(acts, ENTITY_TIMER_CONFLICT, CONFLICT_WAIT_MS);
@@ -369,6 +393,17 @@ static void on_stop(struct entity_fsm *fsm, const struct entity_event *event,
 		    struct entity_acts *acts)
 {
 	fsm->is_stop_wanted = true;
+	on_passivate(fsm, event, acts);
+}
+
+static void on_hand_over(struct entity_fsm *fsm, const struct entity_event *event,
+			 struct entity_acts *acts)
+{
+	fsm->is_stop_wanted = true;
+	fsm->is_leaving = fsm->has_current;
+	if (fsm->is_leaving)
+		return;
+	hand_over(fsm, acts);
 	on_passivate(fsm, event, acts);
 }
 

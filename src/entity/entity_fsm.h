@@ -130,6 +130,7 @@ struct entity_fsm {
 	bool is_generation_0_1;	  /* the function's, since the stream opened */
 	bool is_stop_wanted;	  /* by STOP: never sleeps just to wake again */
 	bool is_renew_wanted;	  /* by RENEW: the present stream takes no further command */
+	bool is_leaving;	  /* by HAND_OVER, until the command at hand is done */
 	bool is_restart;	  /* of the reply at hand */
 	unsigned attempts;	  /* conflicts of the command at hand or at the head of the queue */
 	unsigned crashes;	  /* since the last answer */

@@ -272,6 +272,34 @@ void entity_table_renew(struct entity_table *table)
 	}
 }
 
+size_t entity_table_hand_over(struct entity_table *table, entity_moves_fn moves, void *data)
+{
+	struct map_node *node = map_next(&table->entities, NULL);
+	size_t moved = 0;
+
+	while (node) {
+		struct map_node *next = map_next(&table->entities, node);
+		struct entity *entity = container_of(node, struct entity, node);
+
+		if (!entity->fsm.is_stop_wanted &&
+		    moves(data, span_head(node->key, entity->type_len), entity_id(entity))) {
+			entity_run_type(entity, ENTITY_EV_HAND_OVER);
+			moved++;
+		}
+		node = next;
+	}
+	if (!list_is_empty(&table->done))
+		loop_task_schedule(table->loop, &table->deliver);
+	return moved;
+}
+
+void entity_table_on_conflict(struct entity_table *table, entity_conflict_fn on_conflict,
+			      void *data)
+{
+	table->on_conflict = on_conflict;
+	table->conflict_data = data;
+}
+
 /* ---- the end -------------------------------------------------------------------------------- */
 
 void entity_table_forgot(struct entity_table *table)

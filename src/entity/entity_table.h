@@ -55,22 +55,25 @@ struct entity_command {
 	const struct journal_id *id;
 };
 
-enum entity_action { ENTITY_REPLY, ENTITY_FORWARD, ENTITY_FAILURE, ENTITY_NONE };
+/* ENTITY_MOVED: it waited for an entity that was handed over and was not executed: to be placed
+ * anew. */
+enum entity_action { ENTITY_REPLY, ENTITY_FORWARD, ENTITY_FAILURE, ENTITY_NONE, ENTITY_MOVED };
 
 /* The outcome. Spans and pointers are borrowed until the callback returns. */
 struct entity_reply {
 	enum entity_action action;
-	enum status code;     /* ENTITY_FAILURE: never ST_OK */
-	struct span message;  /* ENTITY_FAILURE: the text for the caller */
-	struct span details;  /* ENTITY_FAILURE: serialized google.rpc.Status or empty */
-	struct span type_url; /* ENTITY_REPLY, ENTITY_FORWARD: of the payload */
-	struct span payload;
+	enum status code;	  /* ENTITY_FAILURE: never ST_OK */
+	struct span message;	  /* ENTITY_FAILURE: the text for the caller */
+	struct span details;	  /* ENTITY_FAILURE: serialized google.rpc.Status or empty */
+	struct span type_url;	  /* ENTITY_REPLY, ENTITY_FORWARD: of the payload */
+	struct span payload;	  /* ENTITY_MOVED: the command's */
 	struct span service_name; /* ENTITY_FORWARD: target */
 	struct span command_name;
 	struct span metadata;	    /* serialized cloudstate.Metadata of the reply, or empty */
 	const struct span *effects; /* serialized cloudstate.SideEffect each */
 	size_t effect_count;
-	uint64_t retry_after_ms; /* 0: no hint */
+	uint64_t retry_after_ms;	     /* 0: no hint */
+	const struct journal_id *command_id; /* ENTITY_MOVED */
 };
 
 /* Exactly once per submit unless abandoned; never from inside submit. */
@@ -96,6 +99,17 @@ size_t entity_table_queued(const struct entity_table *table);
  * description that is being replaced finish the command at hand and close it; those with more to do
  * wake again on a new one. */
 void entity_table_renew(struct entity_table *table);
+
+/* Entities that belong to another gateway now finish the command at hand, close their stream and go
+ * to sleep; commands that wait for them come back as ENTITY_MOVED, in order. Returns how many. */
+typedef bool (*entity_moves_fn)(void *data, struct span type, struct span id);
+size_t entity_table_hand_over(struct entity_table *table, entity_moves_fn moves, void *data);
+
+/* Is told whenever the journal says that an entity was changed by somebody else; from inside of
+ * what the table does, so it must not call it. */
+typedef void (*entity_conflict_fn)(void *data, struct span type, struct span id);
+void entity_table_on_conflict(struct entity_table *table, entity_conflict_fn on_conflict,
+			      void *data);
 
 /* Lets every entity finish its commands and passivates it; on_done once all are gone. New commands
  * get ST_UNAVAILABLE from now on. */

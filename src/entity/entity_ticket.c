@@ -141,11 +141,28 @@ void entity_ticket_fail(struct entity_ticket *ticket, enum status code, const ch
 	ticket->text = (const char *)buf_span(&ticket->holder->bytes).data;
 }
 
+void entity_ticket_move(struct entity_ticket *ticket)
+{
+	done(ticket);
+	ticket->is_moved = true;
+}
+
 void entity_ticket_answer(struct entity_ticket *ticket, struct entity_holder *holder)
 {
 	done(ticket);
 	ticket->code = ST_OK;
 	ticket->holder = holder;
+}
+
+static void deliver_move(struct entity_ticket *ticket)
+{
+	const struct entity_reply reply = {
+		.action = ENTITY_MOVED,
+		.payload = span_make(ticket->payload, ticket->payload_len),
+		.command_id = &ticket->id,
+	};
+
+	ticket->on_reply(ticket->data, &reply);
 }
 
 static void deliver_failure(struct entity_ticket *ticket)
@@ -190,6 +207,8 @@ void entity_table_deliver_now(struct entity_table *table)
 
 		if (!ticket->on_reply)
 			; /* the caller has gone */
+		else if (ticket->is_moved)
+			deliver_move(ticket);
 		else if (ticket->code == ST_OK)
 			deliver_reply(ticket);
 		else

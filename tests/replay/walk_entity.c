@@ -215,6 +215,14 @@ static void act_caller(struct world *w, const struct entity_act *act)
 	w->current = -1;
 }
 
+/* They go on elsewhere; never past the command at hand, for that would turn their order round. */
+static void act_hand_over(struct world *w)
+{
+	PROMISE(w, w->queue_len > 0 && w->current < 0);
+	while (w->queue_len > 0)
+		end_command(w, pop_queue(w));
+}
+
 static void act_one(struct world *w, const struct entity_act *act)
 {
 	PROMISE(w, !w->is_gone);
@@ -227,6 +235,8 @@ static void act_one(struct world *w, const struct entity_act *act)
 		act_journal(w, act);
 	else if (act->type <= ENTITY_ACT_FAIL_QUEUE)
 		act_caller(w, act);
+	else if (act->type == ENTITY_ACT_HAND_OVER)
+		act_hand_over(w);
 	else if (act->type == ENTITY_ACT_TIMER)
 		w->has_timer = act->timer != ENTITY_TIMER_NONE;
 	else if (act->type == ENTITY_ACT_GONE)
@@ -308,6 +318,7 @@ static void caller_event(struct world *w)
 
 		step_type(w, kind == 0	 ? ENTITY_EV_STOP
 			     : kind == 1 ? ENTITY_EV_RENEW
+			     : kind == 2 ? ENTITY_EV_HAND_OVER
 					 : ENTITY_EV_PASSIVATE);
 	}
 }

@@ -170,6 +170,65 @@ static void snapshots_are_stored_with_their_events(void **state)
 	UNIT_ROW_SPAN("snapshot", snapshot.value, "state");
 }
 
+/* ---- another gateway owns it now ------------------------------------------------------------- */
+
+static bool moves_a(void *data, struct span type, struct span id)
+{
+	(void)data;
+	return span_eq_str(type, "counter") && span_eq_str(id, "a");
+}
+
+static void what_waits_is_handed_over(void **state)
+{
+	struct entity_world *f = *state;
+	struct fake_journal_step held = {.outcome = FAKE_JOURNAL_AS_IS, .is_held = true};
+	struct entity_world_call *first;
+	struct entity_world_call *second;
+	struct entity_world_call *third;
+
+	fake_journal_script(f->journal, FAKE_JOURNAL_APPEND, &held);
+	first = entity_world_increase(f, "a");
+	second = entity_world_increase(f, "a");
+	third = entity_world_increase(f, "a");
+	(void)entity_world_increase(f, "b");
+	f->want = 1;
+	entity_world_wait_for(f, entity_world_some_replied);
+	assert_int_equal(entity_table_hand_over(f->table, moves_a, NULL), 1);
+	assert_int_equal(entity_table_hand_over(f->table, moves_a, NULL), 0);
+	assert_int_equal(f->replies, 1); /* what is at hand comes first */
+	assert_int_equal(fake_journal_release(f->journal), 1);
+	entity_world_wait_for(f, entity_world_all_replied);
+	assert_int_equal(first->action, ENTITY_REPLY);
+	assert_int_equal(second->action, ENTITY_MOVED);
+	assert_int_equal(third->action, ENTITY_MOVED);
+	assert_true(first->order < second->order && second->order < third->order);
+	first = entity_world_increase(f, "a"); /* nobody keeps it from waking again */
+	entity_world_wait_for(f, entity_world_all_replied);
+	assert_int_equal(entity_world_amount_of(first), 2);
+}
+
+static void count_conflict(void *data, struct span type, struct span id)
+{
+	unsigned *told = data;
+
+	(*told)++;
+	assert_true(span_eq_str(type, "counter") && id.len == 1);
+}
+
+static void conflicts_are_told(void **state)
+{
+	struct entity_world *f = *state;
+	struct fake_journal_step conflict = {.outcome = FAKE_JOURNAL_CONFLICT};
+	unsigned told = 0;
+
+	entity_table_on_conflict(f->table, count_conflict, &told);
+	fake_journal_script(f->journal, FAKE_JOURNAL_APPEND, &conflict);
+	(void)entity_world_increase(f, "a");
+	(void)entity_world_increase(f, "b");
+	entity_world_wait_for(f, entity_world_all_replied);
+	assert_int_equal(told, 1);
+}
+
 /* ---- limits, sleep, the end ----------------------------------------------------------------- */
 
 static void full_queue_is_said(void **state)
@@ -524,6 +583,8 @@ int main(void)
 #define TEST(name) TEST_WITH(name, entity_world_set_up)
 		TEST(events_are_stored_and_answered),
 		TEST(ids_of_commands_are_kept),
+		TEST(what_waits_is_handed_over),
+		TEST(conflicts_are_told),
 		TEST(entities_are_independent),
 		TEST(no_reply_before_the_append),
 		TEST(activation_replays_events_and_snapshot),
