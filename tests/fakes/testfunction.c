@@ -443,8 +443,7 @@ int main(void)
 		.actions = is_library ? library : actions,
 		.action_count = sizeof actions / sizeof actions[0],
 		.crdts = crdts,
-		/* only when asked for: a gateway without CRDTs refuses the whole function */
-		.crdt_count = getenv("TESTFUNCTION_CRDTS") ? sizeof crdts / sizeof crdts[0] : 0,
+		.crdt_count = is_library ? 0 : sizeof crdts / sizeof crdts[0],
 		.descriptor_set = {descriptor_set, sizeof descriptor_set},
 		.service_name = "testfunction",
 		.service_version = "1",

@@ -5,7 +5,7 @@ import http from 'node:http';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { World, call, curl, freePort, grpc, waitFor, waitReady } from './harness.mjs';
-import { ACTION, EVENT_SOURCED, Scripted, compile, saying, source } from './scripted.mjs';
+import { ACTION, CRDT, EVENT_SOURCED, Scripted, compile, saying, source } from './scripted.mjs';
 
 const world = new World();
 after(() => world.end());
@@ -29,8 +29,9 @@ service Nested { ${rule('Do', 'get: "/a" additional_bindings { get: "/b" additio
 service Twice { ${rule('Do', 'get: "/same"')} ${rule('Also', 'get: "/same"')} }
 `;
 const es = (service, persistenceId = 'p') => [EVENT_SOURCED, `scripted.${service}`, persistenceId];
+const crdt = (service, persistenceId = 'c') => [CRDT, `scripted.${service}`, persistenceId];
 const act = (service) => [ACTION, `scripted.${service}`];
-const noKey = (service, methods) => 'Event sourced entities do not support methods whose parameters do not have at least one field '
+const noKey = (service, methods, kind = 'Event sourced') => `${kind} entities do not support methods whose parameters do not have at least one field `
   + `marked as entity_key, but scripted.${service} has the following methods without keys: ${methods}`;
 const field = (number, bytes) => Buffer.concat([Buffer.from([number << 3 | 2, bytes.length]), bytes]);
 const file = (name, ...imports) => field(1, Buffer.concat([field(1, Buffer.from(name)), ...imports.map((from) => field(3, Buffer.from(from)))]));
@@ -49,6 +50,9 @@ const MISTAKES = [
   ['D-27', [es('Streams')],
     'Event sourced entities do not support streamed methods, but scripted.Streams has the following streamed methods: In,Out'],
   ['D-28', [es('Keyless')], noKey('Keyless', 'A,B')],
+  ['D-29', [crdt('Streams')],
+    'CRDT entities do not support streaming in from the client, but scripted.Streams has the following streamed in methods: In'],
+  ['D-30', [crdt('Keyless')], noKey('Keyless', 'A,B', 'CRDT')],
   ['D-31 no pattern', [act('NoPattern')], /^HTTP API Config: Pattern missing for rule .*scripted\.NoPattern\.Do/],
   ['D-31 selector', [act('Selector')], /^HTTP API Config: Rule selector \[not\.me\] must be empty or \[scripted\.Selector\.Do\]/],
   ['D-31 variable', [act('Variable')], /^HTTP API Config: Unknown field name \[nothing\] in type \[scripted\.Say\]/],
@@ -114,7 +118,7 @@ describe('a description with mistakes', () => {
   it('what the gateway offers is what it takes', () => {
     assert.equal(fn.proxy.protocol_major_version, 0);
     assert.equal(fn.proxy.protocol_minor_version, 2);
-    for (const type of [ACTION, EVENT_SOURCED]) assert.ok(fn.proxy.supported_entity_types.includes(type));
+    for (const type of [ACTION, CRDT, EVENT_SOURCED]) assert.ok(fn.proxy.supported_entity_types.includes(type));
   });
 });
 
@@ -297,7 +301,7 @@ describe('a function that comes back as another', () => {
 
 it('a refused description holds back calls of CRDTs, too', async () => {
   const port = await freePort();
-  const description = { entities: [['cloudstate.crdt.Crdt', 'scripted.Thing', 'shared']], proto: compile(dir, source(LIVE())) };
+  const description = { entities: [[CRDT, 'scripted.Thing', 'shared']], proto: compile(dir, source(LIVE())) };
   const fn = await new Scripted(description).listen(port);
   try {
     const gateway = await world.gateway({

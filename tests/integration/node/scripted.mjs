@@ -23,6 +23,7 @@ const { ActionProtocol } = load('cloudstate/action.proto').action;
 const { EventSourced } = load('cloudstate/event_sourced.proto').eventsourced;
 
 export const ACTION = 'cloudstate.action.ActionProtocol';
+export const CRDT = 'cloudstate.crdt.Crdt';
 export const EVENT_SOURCED = 'cloudstate.eventsourced.EventSourced';
 
 // The file that most functions here have; rest: further services and messages.
