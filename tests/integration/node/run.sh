@@ -22,6 +22,6 @@ for package in tests/integration/node/node_modules/@grpc/grpc-js support/node/no
 done
 for node in node "$here"/node_modules/node-linux-*/bin/node; do
 	major=$("$node" -p 'process.versions.node.split(".")[0]' 2>/dev/null) || continue
-	[ "$major" -ge 20 ] && exec "$node" --test-reporter="$here/tap.mjs" --test-reporter-destination=stdout "$@"
+	[ "$major" -ge 20 ] && exec "$node" --import="$here/deadline.mjs" --test-reporter="$here/tap.mjs" --test-reporter-destination=stdout "$@"
 done
 give_up "no node of version 20 or later"
