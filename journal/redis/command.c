@@ -80,6 +80,7 @@ void redis_command_init(struct redis_command *command,
 
 void redis_command_fini(struct redis_command *command)
 {
+	command->is_asking = false;
 	buf_fini(&command->text);
 }
 
@@ -92,6 +93,7 @@ static void begin(struct redis_command *command, size_t count)
 
 	buf_reset(&command->text);
 	command->sent = 0;
+	command->is_asking = false;
 	/* Saves most commands a second allocation. The sticky is_full is looked at by put. */
 	(void)buf_reserve(&command->text, COMMAND_USUAL_BYTES);
 	(void)buf_append_byte(&command->text, '*');
@@ -298,5 +300,24 @@ void redis_command_to_eval(struct redis_command *command)
 	put(command, SPAN_LIT("EVAL"));
 	put(command, span_from_str(scripts[script].source));
 	BUG_ON(!buf_append(&command->text, span_skip(rest, SHA_LEN + 2)));
+	buf_fini(&old);
+}
+
+void redis_command_ask(struct redis_command *command, bool is_asking)
+{
+	const struct span asking = SPAN_LIT("*1\r\n$6\r\nASKING\r\n");
+	struct buf old = command->text;
+
+	if (command->is_asking == is_asking)
+		return;
+	command->is_asking = is_asking;
+	command->sent = 0;
+	if (!is_asking) {
+		buf_consume(&command->text, asking.len);
+		return;
+	}
+	buf_init(&command->text, COMMAND_BYTES_MAX);
+	/* COMMAND_BYTES_MAX has room for it. */
+	BUG_ON(!buf_append(&command->text, asking) || !buf_append(&command->text, buf_span(&old)));
 	buf_fini(&old);
 }

@@ -23,6 +23,8 @@ struct redis_command {
 	struct buf text;  /* all of it, sent or not */
 	size_t sent;	  /* bytes handed to the stream */
 	uint64_t sent_ns; /* when the last of them were */
+	bool is_asking;	  /* text begins with ASKING, whose reply comes before */
+	bool is_asked;	  /* and has come */
 };
 
 /* Everything zero but the callback. */
@@ -83,6 +85,10 @@ void redis_command_head(struct redis_command *command, struct span head_key, boo
 /* XRANGE of the events first..last, at most count of them. */
 void redis_command_events(struct redis_command *command, struct span events_key, uint64_t first,
 			  uint64_t last, size_t count);
+
+/* Puts ASKING before the command: the server shall take this one although the slot is not its own
+ * yet; or takes it away again. */
+void redis_command_ask(struct redis_command *command, bool is_asking);
 
 /* Turns the EVALSHA of a command into EVAL with the script's source. */
 void redis_command_to_eval(struct redis_command *command);

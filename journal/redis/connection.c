@@ -24,7 +24,7 @@ enum state { DOWN, GREETING, READY };
 
 struct redis_connection {
 	struct loop *loop;
-	struct redis_url url;
+	const struct redis_url *url;
 	char *namespace_text;
 	struct redis_connection_params params;
 	const struct redis_connection_ops *ops;
@@ -155,6 +155,7 @@ static void on_produce(void *data, struct buf *out)
 static void give(struct redis_connection *c, struct redis_command *command)
 {
 	command->sent = 0;
+	command->is_asked = false;
 	list_push_back(&c->unsent, &command->node);
 	link_want_write(&c->link);
 }
@@ -165,9 +166,8 @@ void redis_connection_send(struct redis_connection *c, struct redis_command *com
 	give(c, command);
 }
 
-bool redis_connection_unsend(struct redis_connection *c, struct redis_command *command)
+bool redis_connection_unsend(struct redis_command *command)
 {
-	(void)c;
 	if (!list_is_linked(&command->node) || command->sent > 0)
 		return false;
 	list_remove(&command->node);
@@ -209,7 +209,7 @@ static void check_greeting(struct redis_connection *c)
 		link_drop(&c->link, c->greeting.is_slow, &why);
 	} else if (c->greeting.state == GREETING_DONE) {
 		c->durability = c->greeting.durability;
-		if (!c->params.is_loss_expected)
+		if (!c->params.is_loss_expected && !c->params.is_of_cluster)
 			memcpy(c->seen, c->greeting.created, sizeof(c->seen));
 		link_calm(&c->link);
 		greeting_fini(&c->greeting);
@@ -226,7 +226,10 @@ static void on_open(void *data)
 
 	enter(c, GREETING);
 	c->heard_ns = loop_now_ns(c->loop);
-	greeting_start(&c->greeting, &c->url, c->namespace_text, c->seen, c->params.is_guest);
+	greeting_start(&c->greeting, c->url, c->namespace_text, c->seen,
+		       c->params.is_of_cluster ? GREETING_OF_CLUSTER
+		       : c->params.is_guest    ? GREETING_OF_GUEST
+					       : GREETING_OF_JOURNAL);
 	send_greeting(c);
 }
 
@@ -244,6 +247,11 @@ static void on_reply(void *data, const struct redisReply *reply)
 	struct redis_command *command;
 	struct error error;
 
+	command = awaited(c);
+	if (command && command->is_asking && !command->is_asked) {
+		command->is_asked = true; /* what it answers shows in the next reply */
+		return;
+	}
 	if (list_is_empty(&c->in_flight)) {
 		(void)error_set(&error, ST_DATA_LOSS, "redis sent a reply nobody asked for");
 		redis_connection_drop(c, &error);
@@ -267,6 +275,15 @@ static const struct link_ops link_ops = {
 	.on_down = on_down,
 };
 
+void redis_connection_aim(struct redis_connection *c, const struct address *address)
+{
+	char text[128];
+
+	link_aim(&c->link, address);
+	address_print(address, text, sizeof(text));
+	(void)error_set(&c->reason, ST_UNAVAILABLE, "connecting to redis at %s", text);
+}
+
 void redis_connection_start(struct redis_connection *c)
 {
 	link_start(&c->link);
@@ -278,7 +295,7 @@ struct redis_connection *redis_connection_new(struct loop *loop,
 {
 	struct redis_connection *c = mem_new(struct redis_connection);
 	const struct link_params link = {
-		.address = params->url->address,
+		.address = params->address ? *params->address : params->url->address,
 		.reply_bytes_max = RESP_REPLY_BYTES_MAX,
 		.connect_timeout_ms = params->command_timeout_ms,
 		.backoff_min_ms = params->backoff_min_ms,
@@ -287,9 +304,10 @@ struct redis_connection *redis_connection_new(struct loop *loop,
 	char address[128];
 
 	c->loop = loop;
-	c->url = *params->url;
+	c->url = params->url;
 	c->params = *params;
 	c->params.url = NULL;
+	c->params.address = NULL;
 	c->params.namespace_text = NULL;
 	c->namespace_text = mem_strdup(params->namespace_text);
 	c->ops = ops;
@@ -299,7 +317,7 @@ struct redis_connection *redis_connection_new(struct loop *loop,
 	list_init(&c->in_flight);
 	timer_init(&c->reply_timer, loop, on_reply_timer, c);
 	link_init(&c->link, loop, &link, &link_ops, c);
-	address_print(&c->url.address, address, sizeof(address));
+	address_print(&link.address, address, sizeof(address));
 	(void)error_set(&c->reason, ST_UNAVAILABLE, "connecting to redis at %s", address);
 	return c;
 }

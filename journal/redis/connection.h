@@ -17,12 +17,14 @@ struct error;
 struct redis_connection;
 
 struct redis_connection_params {
-	const struct redis_url *url; /* copied; its address is what is connected to */
-	const char *namespace_text;  /* copied */
-	uint64_t command_timeout_ms; /* nothing heard for so long while a reply is due: closed */
+	const struct redis_url *url;   /* borrowed for as long as the connection lives */
+	const struct address *address; /* copied; NULL: the URL's */
+	const char *namespace_text;    /* copied */
+	uint64_t command_timeout_ms;   /* nothing heard for so long while a reply is due: closed */
 	uint64_t backoff_min_ms;
 	uint64_t backoff_max_ms;
 	size_t pipeline_max;   /* commands sent and not answered; further ones wait here */
+	bool is_of_cluster;    /* greeted without a word on the journal: it may be elsewhere */
 	bool is_loss_expected; /* the journal lives in the server's memory: empty after a restart */
 	bool is_guest;	       /* no journal is made where there is none */
 };
@@ -52,11 +54,14 @@ void redis_connection_start(struct redis_connection *connection);
 /* Closes and stays closed; commands come back by on_lost. */
 void redis_connection_stop(struct redis_connection *connection, const struct error *why);
 
+/* While stopped: connects there from now on. */
+void redis_connection_aim(struct redis_connection *connection, const struct address *address);
+
 /* Only while ready. The command must stay in place until its reply or on_lost. */
 void redis_connection_send(struct redis_connection *connection, struct redis_command *command);
 
 /* Takes back a command of which nothing was sent yet; false when it is too late. */
-bool redis_connection_unsend(struct redis_connection *connection, struct redis_command *command);
+bool redis_connection_unsend(struct redis_command *command);
 
 /* Closes and connects again after the backoff: this server is not the one to talk to. May be called
  * from on_reply. */

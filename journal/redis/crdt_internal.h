@@ -41,7 +41,9 @@ struct redis_crdt_log {
 	uint64_t next_ack;
 	struct timer repeat_timer;
 	/* watches */
-	struct subscription *subscription; /* NULL: not asked to listen */
+	bool is_asked_to_listen;
+	struct address listened;	   /* where, or was last */
+	struct subscription *subscription; /* NULL: not yet */
 	struct map subjects;		   /* by "<type>/<id>" */
 	struct list watches;		   /* struct redis_watch */
 	struct list untold;		   /* those to be told that they may have missed news */

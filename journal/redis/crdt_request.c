@@ -505,9 +505,9 @@ static bool on_read_submit(struct redis_request *r)
 
 	if (op->generation == j->losses)
 		return true;
-	j->pending_bytes -= redis_command_len(&r->command);
+	redis_request_uncount(r);
 	write_read(op);
-	j->pending_bytes += redis_command_len(&r->command);
+	redis_request_count(r);
 	return true;
 }
 

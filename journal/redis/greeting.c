@@ -9,6 +9,7 @@
 #include "journal/journal.h"
 #include "journal/key.h"
 #include "journal/redis/reply.h"
+#include "journal/redis/slot.h"
 #include "src/base/clock.h"
 #include "src/base/hash.h"
 #include "src/base/mem.h"
@@ -136,11 +137,12 @@ static void ask_meta(struct greeting *g, const char *created)
 	say(g, &g->meta_);
 }
 
-static void create_meta(struct greeting *g)
+void greeting_create(struct greeting *g)
 {
 	uint8_t random[(GREETING_CREATED_MAX - 1) / 2];
 	char created[GREETING_CREATED_MAX];
 
+	g->state = GREETING_PENDING;
 	hash_random(random, sizeof(random));
 	for (size_t i = 0; i < sizeof(random); i++)
 		(void)snprintf(created + 2 * i, 3, "%02x", random[i]);
@@ -149,37 +151,53 @@ static void create_meta(struct greeting *g)
 
 static void ask_scan(struct greeting *g, const char *cursor)
 {
+	greeting_scan(&g->scan_, g->namespace_text_, cursor);
+	say(g, &g->scan_);
+}
+
+void greeting_scan(struct redis_command *command, const char *namespace_text, const char *cursor)
+{
 	char pattern[KEY_TEXT_MAX];
 	const char *words[] = {"SCAN", cursor, "MATCH", pattern, "COUNT", "1000", NULL};
 
-	(void)snprintf(pattern, sizeof(pattern), KEY_PREFIX "%s:*", g->namespace_text_);
-	redis_command_words(&g->scan_, words);
-	say(g, &g->scan_);
+	(void)snprintf(pattern, sizeof(pattern), KEY_PREFIX "%s:*", namespace_text);
+	redis_command_words(command, words);
 }
 
 /* Only an empty namespace gets a new meta: data without it has lost it, and with it our knowledge
  * of its partitions. Who may not SCAN is trusted. */
+enum status greeting_scan_reply(const struct redisReply *reply, char *ret_cursor, size_t size,
+				struct error *err)
+{
+	if (reply_is_error(reply)) {
+		(void)snprintf(ret_cursor, size, "0");
+		return ST_OK;
+	}
+	if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2 ||
+	    reply_text(reply->element[0]).len >= size)
+		return error_set(err, ST_INTERNAL, "redis answered something else to SCAN");
+	if (reply->element[1]->elements > 0)
+		ret_cursor[0] = 0;
+	else
+		(void)snprintf(ret_cursor, size, "%.*s", SPAN_FMT(reply_text(reply->element[0])));
+	return ST_OK;
+}
+
 static void on_scan(struct redis_command *command, const redisReply *reply)
 {
 	struct greeting *g = container_of(command, struct greeting, scan_);
 	char cursor[24];
 
-	if (reply_is_error(reply)) {
-		create_meta(g);
-	} else if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2 ||
-		   reply_text(reply->element[0]).len >= sizeof(cursor)) {
-		(void)error_set(&g->error, ST_INTERNAL, "redis answered something else to SCAN");
+	if (greeting_scan_reply(reply, cursor, sizeof(cursor), &g->error) != ST_OK) {
 		fail(g, false);
-	} else if (reply->element[1]->elements > 0) {
+	} else if (!cursor[0]) {
 		(void)error_set(&g->error, ST_FAILED_PRECONDITION,
 				"redis holds keys of namespace \"%s\" but not its meta key",
 				g->namespace_text_);
 		fail(g, true);
-	} else if (span_eq_str(reply_text(reply->element[0]), "0")) {
-		create_meta(g);
+	} else if (strcmp(cursor, "0") == 0) {
+		greeting_create(g);
 	} else {
-		(void)snprintf(cursor, sizeof(cursor), "%.*s",
-			       SPAN_FMT(reply_text(reply->element[0])));
 		ask_scan(g, cursor);
 	}
 	heard(g);
@@ -233,11 +251,13 @@ static void on_meta(struct redis_command *command, const redisReply *reply)
 		(void)error_set(&g->error, ST_FAILED_PRECONDITION,
 				"journal was replaced: it is empty");
 		fail(g, true);
-	} else if (is_missing && g->is_guest_) {
+	} else if (is_missing && g->kind_ == GREETING_OF_GUEST) {
 		(void)error_set(&g->error, ST_NOT_FOUND,
 				"there is no journal with the namespace \"%s\"",
 				g->namespace_text_);
 		fail(g, true);
+	} else if (is_missing && g->kind_ == GREETING_OF_META) {
+		g->state = GREETING_MISSING;
 	} else if (is_missing) {
 		ask_scan(g, "0");
 	} else if (check_meta(g, reply) != ST_OK) {
@@ -249,10 +269,14 @@ static void on_meta(struct redis_command *command, const redisReply *reply)
 }
 
 /* ---- the probe ------------------------------------------------------------------------------ */
-void greeting_probe(struct redis_command *command, const char *namespace_text)
+/* Partitions are few, and one name in so many is in each of them with near certainty. */
+#define PROBE_TRIES 4096U
+
+void greeting_probe(struct redis_command *command, const char *namespace_text, unsigned slot)
 {
+	char id[24] = PROBE_NAME;
 	const struct journal_any event = {SPAN_LIT(""), SPAN_LIT("")};
-	const struct journal_append append = {
+	struct journal_append append = {
 		.key = {SPAN_LIT(PROBE_NAME), SPAN_LIT(PROBE_NAME)},
 		/* No entity gets there, so the answer is CONFLICT. */
 		.expected = {.sequence = JOURNAL_SEQUENCE_MAX - 1},
@@ -262,6 +286,12 @@ void greeting_probe(struct redis_command *command, const char *namespace_text)
 	struct key_names names;
 	struct error error;
 
+	for (unsigned i = 0; slot < SLOT_COUNT && i < PROBE_TRIES; i++) {
+		if (slot_of_partition(key_partition(&append.key)) == slot)
+			break;
+		(void)snprintf(id, sizeof(id), PROBE_NAME "%u", i);
+		append.key.id = span_from_str(id);
+	}
 	BUG_ON(key_render(namespace_text, &append.key, &names, &error) != ST_OK);
 	redis_command_append(command, &names, &append, 0);
 }
@@ -318,8 +348,6 @@ static void say_loads(struct greeting *g)
 		const char *words[] = {"SCRIPT", "LOAD", redis_script_source(script), NULL};
 		struct greeting_load *load = &g->loads_[script];
 
-		load->greeting = g;
-		redis_command_init(&load->command, on_load);
 		redis_command_words(&load->command, words);
 		say(g, &load->command);
 	}
@@ -332,8 +360,22 @@ static void drop(struct redis_command *command)
 }
 
 /* ---- the whole ------------------------------------------------------------------------------ */
+static void init_commands(struct greeting *g)
+{
+	redis_command_init(&g->auth_, on_auth);
+	redis_command_init(&g->select_, on_select);
+	redis_command_init(&g->config_, on_config);
+	redis_command_init(&g->meta_, on_meta);
+	redis_command_init(&g->scan_, on_scan);
+	redis_command_init(&g->probe_, on_probe);
+	for (size_t i = 0; i < REDIS_SCRIPTS_LOADED_; i++) {
+		g->loads_[i].greeting = g;
+		redis_command_init(&g->loads_[i].command, on_load);
+	}
+}
+
 void greeting_start(struct greeting *g, const struct redis_url *url, const char *namespace_text,
-		    const char *seen, bool is_guest)
+		    const char *seen, enum greeting_kind kind)
 {
 	const char *auth[] = {"AUTH", url->user, url->password, NULL};
 	const char *auth_password[] = {"AUTH", url->password, NULL};
@@ -341,15 +383,15 @@ void greeting_start(struct greeting *g, const struct redis_url *url, const char 
 	const char *config[] = {"CONFIG", "GET", "append*", NULL};
 
 	*g = (struct greeting){.url_ = url, .namespace_text_ = namespace_text, .seen_ = seen};
-	g->is_guest_ = is_guest;
+	g->kind_ = kind;
+	g->is_meta_good_ = kind == GREETING_OF_CLUSTER;
 	g->durability = "unknown";
 	list_init(&g->to_send);
-	redis_command_init(&g->auth_, on_auth);
-	redis_command_init(&g->select_, on_select);
-	redis_command_init(&g->config_, on_config);
-	redis_command_init(&g->meta_, on_meta);
-	redis_command_init(&g->scan_, on_scan);
-	redis_command_init(&g->probe_, on_probe);
+	init_commands(g);
+	if (kind == GREETING_OF_META) {
+		ask_meta(g, "");
+		return;
+	}
 	if (url->has_auth) {
 		redis_command_words(&g->auth_, url->user[0] ? auth : auth_password);
 		say(g, &g->auth_);
@@ -361,8 +403,10 @@ void greeting_start(struct greeting *g, const struct redis_url *url, const char 
 	say_loads(g);
 	redis_command_words(&g->config_, config);
 	say(g, &g->config_);
+	if (kind == GREETING_OF_CLUSTER)
+		return;
 	ask_meta(g, "");
-	greeting_probe(&g->probe_, namespace_text);
+	greeting_probe(&g->probe_, namespace_text, SLOT_ANY);
 	say(g, &g->probe_);
 }
 

@@ -9,6 +9,7 @@
 #include "journal/redis/command.h"
 #include "journal/redis/redis_journal.h"
 #include "journal/redis/reply.h"
+#include "journal/redis/topology.h"
 #include "journal/redis/url.h"
 #include "src/base/error.h"
 #include "src/base/list.h"
@@ -22,10 +23,9 @@
  * or nowhere (a load between two pages). A request whose caller is gone while a reply is still to
  * come stays with the connection as an orphan. */
 struct metrics_series;
-struct redis_connection;
 struct embedded;
 
-/* Bytes of all requests that are kept for being sent again. */
+/* Bytes of all requests for one server that are kept for being sent again. */
 #define REDIS_PENDING_BYTES_MAX ((size_t)64 * 1024 * 1024)
 /* Without a connection for so long, requests of which nothing can have happened fail at once
  * instead of waiting for their deadline; an append whose reply was lost waits on. */
@@ -36,7 +36,7 @@ enum { REDIS_RESULTS = JOURNAL_ERROR + 1 };
 struct redis_journal {
 	struct journal base;
 	struct loop *loop;
-	struct redis_connection *connection;
+	struct topology *topology;
 	struct embedded *embedded; /* NULL: somebody else's Redis */
 	char *namespace_text;
 	size_t max_pending;
@@ -47,21 +47,22 @@ struct redis_journal {
 	struct list waiting;
 	struct list delayed;
 	struct list due;
-	size_t pending;
-	size_t pending_bytes;
+	size_t pending; /* requests; for each server they are counted with its node */
 	struct timer delay_timer;
 	struct loop_task due_task;
 	uint64_t failed_ns; /* the turn in which a request failed last */
 	struct loop_task state_task;
-	struct redis_url url; /* of the server that is talked to; never shown */
+	struct redis_url url; /* never shown */
 	uint64_t command_timeout_ms;
 	uint64_t backoff_min_ms;
 	uint64_t backoff_max_ms;
-	uint64_t losses;  /* of the connection: what Redis told before one may be gone */
-	uint64_t down_ns; /* since when there is no connection */
+	uint64_t losses; /* of connections and owners: what Redis told before one may be gone */
+	void (*on_moved)(void *data); /* the log of CRDTs: look at losses, and where to listen */
+	void *moved_data;
 	struct timer down_timer;
 	bool is_sick; /* connected, but appends are refused for a reason that needs a person */
 	struct error sick;
+	unsigned sick_slot;
 	bool is_probing;
 	struct redis_command probe;
 	struct timer probe_timer;
@@ -104,13 +105,15 @@ struct redis_request {
 	uint16_t slot; /* of its keys, or SLOT_ANY */
 	struct redis_command command;
 	struct list all_node;
-	struct list node; /* waiting, delayed or due */
+	struct list node;	   /* waiting, delayed or due */
+	struct redis_node *server; /* whose it is, and where it was sent last */
 	struct timer deadline;
 	uint64_t start_ns;
-	bool is_sent;	    /* at least once */
-	bool is_failing;    /* at its deadline, with error */
-	bool is_maybe_done; /* a reply was lost */
-	bool is_orphan;	    /* nobody waits for it any more */
+	bool is_sent;	       /* at least once */
+	unsigned redirections; /* in a row */
+	bool is_failing;       /* at its deadline, with error */
+	bool is_maybe_done;    /* a reply was lost */
+	bool is_orphan;	       /* nobody waits for it any more */
 	bool is_in_callback;
 	void *data;
 	struct error *error;	  /* owned; of a request that fails at the end of the turn */
@@ -137,7 +140,9 @@ struct redis_request {
 
 /* redis_journal.c */
 struct redis_journal *redis_journal_of(const struct journal *journal);
-void redis_journal_alarm(struct redis_journal *j, const struct error *error, bool is_sick);
+/* slot: where it was met, or SLOT_ANY. */
+void redis_journal_alarm(struct redis_journal *j, const struct error *error, bool is_sick,
+			 unsigned slot);
 
 /* request.c */
 struct redis_request *redis_request_of_command(struct redis_command *command);
@@ -162,6 +167,11 @@ struct redis_request *redis_request_new(struct redis_journal *j, enum request_ki
 					uint16_t slot, uint64_t deadline_ns, void *data);
 /* Sends it, or lets it wait for the connection, or refuses it when there is too much already. */
 void redis_request_admit(struct redis_request *r);
+/* Counts the bytes of its command, or not any more; around every change of them. */
+void redis_request_count(struct redis_request *r);
+void redis_request_uncount(struct redis_request *r);
+/* Makes it the server's that its slot has now. */
+void redis_request_place(struct redis_request *r);
 /* Sends it or lets it wait. */
 void redis_request_submit(struct redis_request *r);
 /* The connection broke: sends it again later, or frees it when nobody waits for it. */

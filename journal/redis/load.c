@@ -12,7 +12,6 @@
 #include <string.h>
 
 #include "journal/key.h"
-#include "journal/redis/connection.h"
 #include "journal/redis/internal.h"
 #include "journal/redis/slot.h"
 #include "src/base/mem.h"
@@ -40,16 +39,14 @@ void redis_load_done(struct redis_request *r, enum journal_result result, const 
 /* Gives the command another text; what is kept of it is counted. */
 static void ask(struct redis_request *r, enum load_step step)
 {
-	struct redis_journal *j = redis_journal_of(r->base.journal);
-
 	r->step = step;
-	j->pending_bytes -= redis_command_len(&r->command);
+	redis_request_uncount(r);
 	if (step == LOAD_EVENTS)
 		redis_command_events(&r->command, events_key(r), r->next, r->head.sequence,
 				     r->page);
 	else
 		redis_command_head(&r->command, head_key(r), step == LOAD_RECHECK);
-	j->pending_bytes += redis_command_len(&r->command);
+	redis_request_count(r);
 }
 
 void redis_load_go_on(struct redis_request *r)
@@ -79,7 +76,7 @@ static void head_reply(struct redis_request *r, const struct redisReply *reply)
 	struct error error;
 
 	if (reply_head(reply, false, &found, &error) != ST_OK) {
-		redis_journal_alarm(redis_journal_of(r->base.journal), &error, false);
+		redis_journal_alarm(redis_journal_of(r->base.journal), &error, false, r->slot);
 		redis_load_done(r, JOURNAL_ERROR, &error);
 		return;
 	}
@@ -138,7 +135,7 @@ static void recheck_reply(struct redis_request *r, const struct redisReply *repl
 	     memcmp(&now.head.tag, &r->head.tag, sizeof(now.head.tag)) != 0))
 		(void)error_set(&error, ST_ABORTED, "the entity changed while it was loaded");
 	else
-		redis_journal_alarm(redis_journal_of(r->base.journal), &error, false);
+		redis_journal_alarm(redis_journal_of(r->base.journal), &error, false, r->slot);
 	redis_load_done(r, JOURNAL_ERROR, &error);
 }
 

@@ -115,7 +115,6 @@ static bool take_executed(struct recall *op, redisReply *const *fields)
 
 static void on_window_reply(struct redis_request *r, const struct redisReply *reply)
 {
-	struct redis_journal *j = redis_journal_of(r->base.journal);
 	struct recall *op = r->data;
 	uint64_t next = 0;
 	struct error error;
@@ -136,9 +135,9 @@ static void on_window_reply(struct redis_request *r, const struct redisReply *re
 		window_done(r, JOURNAL_OK, NULL);
 		return;
 	}
-	j->pending_bytes -= redis_command_len(&r->command);
+	redis_request_uncount(r);
 	write_window(r);
-	j->pending_bytes += redis_command_len(&r->command);
+	redis_request_count(r);
 	redis_request_submit(r);
 }
 

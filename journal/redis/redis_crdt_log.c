@@ -43,6 +43,9 @@ static void on_down(void *data, const struct error *error)
 
 	LOG_LIMITED(WARN, CRDT_DEAF, LOG_STR("error", error->message));
 	set_listening(log, false);
+	/* In a cluster any server will do, and this one may not come back. */
+	if (topology_listen_at(log->journal->topology, &log->listened, &log->listened))
+		subscription_aim(log->subscription, &log->listened);
 }
 
 static void on_message(void *data, struct span channel, struct span text)
@@ -50,24 +53,54 @@ static void on_message(void *data, struct span channel, struct span text)
 	redis_crdt_heard(data, channel, text);
 }
 
-void redis_crdt_log_listen(struct crdt_log *base)
+static void subscribe(struct redis_crdt_log *log)
 {
 	static const struct subscription_ops ops = {
 		.on_live = on_live,
 		.on_message = on_message,
 		.on_down = on_down,
 	};
-	struct redis_crdt_log *log = redis_crdt_log_of(base);
 	const struct subscription_params params = {
 		.url = &log->journal->url,
+		.address = &log->listened,
 		.channels = {log->news_channel, log->ack_channel},
 		.timeout_ms = log->journal->command_timeout_ms,
 		.backoff_min_ms = log->journal->backoff_min_ms,
 		.backoff_max_ms = log->journal->backoff_max_ms,
 	};
 
-	if (!log->subscription)
+	if (topology_listen_at(log->journal->topology, NULL, &log->listened))
 		log->subscription = subscription_open(log->loop, &params, &ops, log);
+}
+
+/* Slots are served by others, or the primary is another: what they had told the last one may not
+ * have reached us, and may be gone. */
+static void on_moved(void *data)
+{
+	struct redis_crdt_log *log = data;
+	struct address address;
+
+	if (!log->subscription) {
+		if (log->is_asked_to_listen)
+			subscribe(log);
+		return;
+	}
+	if (topology_listen_at(log->journal->topology, &log->listened, &address) &&
+	    !topology_is_same(&address, &log->listened)) {
+		log->listened = address;
+		subscription_move(log->subscription, &address);
+	} else {
+		redis_crdt_tell_all(log);
+	}
+}
+
+void redis_crdt_log_listen(struct crdt_log *base)
+{
+	struct redis_crdt_log *log = redis_crdt_log_of(base);
+
+	log->is_asked_to_listen = true;
+	if (!log->subscription)
+		subscribe(log);
 }
 
 bool redis_crdt_log_is_ready(const struct crdt_log *base, const char **reason)
@@ -77,6 +110,8 @@ bool redis_crdt_log_is_ready(const struct crdt_log *base, const char **reason)
 	*reason = NULL;
 	if (log->subscription && !subscription_is_live(log->subscription))
 		*reason = subscription_reason(log->subscription);
+	else if (log->is_asked_to_listen && !log->subscription)
+		*reason = "there is no server yet to hear news of CRDTs from";
 	return !*reason;
 }
 
@@ -85,6 +120,7 @@ static void redis_crdt_log_close(struct crdt_log *base)
 {
 	struct redis_crdt_log *log = redis_crdt_log_of(base);
 
+	log->journal->on_moved = NULL;
 	redis_members_listen(log->members, NULL, NULL);
 	redis_crdt_cancel_all(log);
 	redis_crdt_free_watches(log);
@@ -162,6 +198,8 @@ struct crdt_log *redis_crdt_log_open(struct loop *loop, struct journal *journal,
 	make_names(log);
 	if (metrics)
 		make_metrics(log, metrics);
+	log->journal->on_moved = on_moved;
+	log->journal->moved_data = log;
 	redis_members_listen(members, redis_crdt_on_members, log);
 	return &log->base;
 }

@@ -12,6 +12,7 @@
 #include "journal/redis/embedded.h"
 #include "journal/redis/greeting.h"
 #include "journal/redis/internal.h"
+#include "journal/redis/slot.h"
 #include "src/base/clock.h"
 #include "src/base/log.h"
 #include "src/base/mem.h"
@@ -36,16 +37,14 @@ static bool is_ready(const struct journal *journal, const char **reason)
 	const struct redis_journal *j = redis_journal_of(journal);
 
 	*reason = NULL;
-	if (!redis_connection_is_ready(j->connection))
-		*reason = redis_connection_reason(j->connection);
-	else if (j->is_sick)
+	if (topology_is_ready(j->topology, reason) && j->is_sick)
 		*reason = j->sick.message;
 	return !*reason;
 }
 
 static const char *durability(const struct journal *journal)
 {
-	return redis_connection_durability(redis_journal_of(journal)->connection);
+	return topology_durability(redis_journal_of(journal)->topology);
 }
 
 /* The callback comes at the end of the turn, and may close the journal. */
@@ -79,17 +78,23 @@ const struct error *redis_journal_fatal(const struct journal *journal)
 static void send_probe(void *data)
 {
 	struct redis_journal *j = data;
+	struct redis_node *node = topology_node(j->topology, j->sick_slot);
 
-	if (!j->is_sick || j->is_probing || !redis_connection_is_ready(j->connection))
+	if (!j->is_sick || j->is_probing)
 		return;
-	greeting_probe(&j->probe, j->namespace_text);
+	if (!redis_node_is_ready(node)) {
+		timer_start_in(&j->probe_timer, PROBE_MS);
+		return;
+	}
+	greeting_probe(&j->probe, j->namespace_text, j->sick_slot);
 	j->is_probing = true;
-	redis_connection_send(j->connection, &j->probe);
+	redis_connection_send(node->connection, &j->probe);
 }
 
 static void on_probe(struct redis_command *command, const struct redisReply *reply)
 {
 	struct redis_journal *j = container_of(command, struct redis_journal, probe);
+	struct redis_node *node = topology_node(j->topology, j->sick_slot);
 	bool is_again = false;
 	struct error error;
 
@@ -97,29 +102,33 @@ static void on_probe(struct redis_command *command, const struct redisReply *rep
 	if (greeting_probe_reply(command, reply, &is_again, &error) != ST_OK) {
 		j->sick = error;
 		timer_start_in(&j->probe_timer, PROBE_MS);
-	} else if (is_again) {
+	} else if (is_again && redis_node_is_ready(node)) {
 		j->is_probing = true;
-		redis_connection_send(j->connection, &j->probe);
+		redis_connection_send(node->connection, &j->probe);
+	} else if (is_again) {
+		timer_start_in(&j->probe_timer, PROBE_MS);
 	} else {
 		j->is_sick = false;
 		state_changed(j);
 	}
 }
 
-void redis_journal_alarm(struct redis_journal *j, const struct error *error, bool is_sick)
+void redis_journal_alarm(struct redis_journal *j, const struct error *error, bool is_sick,
+			 unsigned slot)
 {
 	LOG_LIMITED(ERROR, JOURNAL_ALARM, LOG_STR("error", error->message),
 		    LOG_BOOL("is_ready", !is_sick && !j->is_sick));
 	if (!is_sick)
 		return;
 	j->sick = *error;
+	j->sick_slot = topology_is_cluster(j->topology) ? slot : SLOT_ANY;
 	if (!j->is_sick)
 		timer_start_in(&j->probe_timer, PROBE_MS);
 	j->is_sick = true;
 	state_changed(j);
 }
 
-/* ---- the connection ------------------------------------------------------------------------- */
+/* ---- the servers ---------------------------------------------------------------------------- */
 static void submit_all(struct list *from)
 {
 	struct list now = LIST_INIT(now);
@@ -130,14 +139,16 @@ static void submit_all(struct list *from)
 		redis_request_submit(list_entry(node, struct redis_request, node));
 }
 
-static void on_ready(void *data)
+static void on_ready(void *data, struct redis_node *node)
 {
 	struct redis_journal *j = data;
 
-	j->is_sick = false;
-	timer_stop(&j->probe_timer);
-	timer_stop(&j->down_timer);
-	LOG(INFO, JOURNAL_CONNECTED, LOG_STR("durability", durability(&j->base)));
+	if (topology_node(j->topology, j->sick_slot) == node) {
+		j->is_sick = false;
+		timer_stop(&j->probe_timer);
+	}
+	LOG(INFO, JOURNAL_CONNECTED, LOG_STR("server", node->name),
+	    LOG_STR("durability", redis_connection_durability(node->connection)));
 	submit_all(&j->waiting);
 	state_changed(j);
 }
@@ -158,34 +169,40 @@ static void on_too_large(struct redis_request *r, const struct error *error)
 static void on_down_limit(void *data)
 {
 	struct redis_journal *j = data;
+	uint64_t now = loop_now_ns(j->loop);
+	uint64_t next = DEADLINE_NEVER;
 	struct error error;
 
-	(void)error_set(&error, ST_UNAVAILABLE, "the journal is away: %s",
-			redis_connection_reason(j->connection));
 	list_for_each_safe (node, &j->waiting) {
 		struct redis_request *r = list_entry(node, struct redis_request, node);
+		uint64_t limit =
+			clock_deadline(r->server->down_ns, REDIS_DOWN_LIMIT_MS * NS_PER_MS);
 
-		if (!r->is_maybe_done || !redis_request_is_write(r))
-			redis_request_fail_later(r, &error);
+		if (r->is_maybe_done && redis_request_is_write(r))
+			continue;
+		if (now < limit) {
+			next = limit < next ? limit : next;
+			continue;
+		}
+		(void)error_set(&error, ST_UNAVAILABLE, "the journal is away: %s",
+				redis_node_reason(r->server));
+		redis_request_fail_later(r, &error);
 	}
+	timer_start(&j->down_timer, next);
 }
 
-static void on_lost(void *data, struct list *commands, const struct error *error)
+static void take_back(struct redis_journal *j, struct list *commands, const struct error *error)
 {
-	struct redis_journal *j = data;
 	bool is_culprit = error->status == ST_OUT_OF_RANGE; /* the first one is */
 	struct list *node;
 
-	j->losses++;
-	j->down_ns = loop_now_ns(j->loop);
-	timer_start_in(&j->down_timer, REDIS_DOWN_LIMIT_MS);
-	LOG(WARN, JOURNAL_LOST, LOG_STR("error", error->message));
 	while ((node = list_pop_front(commands))) {
 		struct redis_command *command = list_entry(node, struct redis_command, node);
 		struct redis_request *r = redis_request_of_command(command);
 
 		if (command == &j->probe) {
 			j->is_probing = false;
+			timer_start_in(&j->probe_timer, PROBE_MS);
 		} else if (is_culprit && !r->is_orphan) {
 			redis_request_lost(r);
 			on_too_large(r, error);
@@ -194,24 +211,68 @@ static void on_lost(void *data, struct list *commands, const struct error *error
 		}
 		is_culprit = false;
 	}
+}
+
+static void on_lost(void *data, struct redis_node *node, struct list *commands,
+		    const struct error *error)
+{
+	struct redis_journal *j = data;
+
+	j->losses++;
+	if (!timer_is_set(&j->down_timer))
+		timer_start_in(&j->down_timer, REDIS_DOWN_LIMIT_MS);
+	LOG(WARN, JOURNAL_LOST, LOG_STR("server", node->name), LOG_STR("error", error->message));
+	take_back(j, commands, error);
 	state_changed(j);
 }
 
-static void on_refused(void *data, const struct error *error)
+static void on_refused(void *data, struct redis_node *node, const struct error *error)
 {
 	struct redis_journal *j = data;
 
 	if (j->embedded && embedded_is_starting(j->embedded))
 		LOG_LIMITED(DEBUG, JOURNAL_REFUSED, LOG_STR("error", error->message));
 	else
-		LOG_LIMITED(WARN, JOURNAL_REFUSED, LOG_STR("error", error->message));
+		LOG_LIMITED(WARN, JOURNAL_REFUSED, LOG_STR("server", node->name),
+			    LOG_STR("error", error->message));
 	state_changed(j);
 }
 
-static const struct redis_connection_ops connection_ops = {
+static void on_moved(void *data)
+{
+	struct redis_journal *j = data;
+
+	j->losses++;
+	submit_all(&j->waiting);
+	if (j->on_moved)
+		j->on_moved(j->moved_data);
+	state_changed(j);
+}
+
+static void place_all(struct list *requests, const struct redis_node *gone)
+{
+	list_for_each (node, requests) {
+		struct redis_request *r = list_entry(node, struct redis_request, all_node);
+
+		if (r->server == gone)
+			redis_request_place(r);
+	}
+}
+
+static void on_gone(void *data, struct redis_node *node)
+{
+	struct redis_journal *j = data;
+
+	place_all(&j->all, node);
+	place_all(&j->orphans, node);
+}
+
+static const struct topology_ops topology_ops = {
 	.on_ready = on_ready,
 	.on_lost = on_lost,
 	.on_refused = on_refused,
+	.on_moved = on_moved,
+	.on_gone = on_gone,
 };
 
 /* ---- the child ------------------------------------------------------------------------------ */
@@ -219,14 +280,14 @@ static void on_child_started(void *data)
 {
 	struct redis_journal *j = data;
 
-	redis_connection_start(j->connection);
+	topology_start(j->topology);
 }
 
 static void on_child_stopped(void *data, const struct error *error)
 {
 	struct redis_journal *j = data;
 
-	redis_connection_stop(j->connection, error);
+	topology_stop(j->topology, error);
 	state_changed(j);
 }
 
@@ -312,7 +373,7 @@ static void redis_close(struct journal *journal)
 
 	free_requests(&j->all);
 	free_requests(&j->orphans);
-	redis_connection_free(j->connection);
+	topology_free(j->topology);
 	redis_command_fini(&j->probe);
 	embedded_close(j->embedded);
 	timer_stop(&j->delay_timer);
@@ -365,7 +426,7 @@ static struct redis_journal *journal_new(struct loop *loop,
 	j->loop = loop;
 	j->namespace_text = mem_strdup(namespace_text);
 	j->max_pending = params->max_pending;
-	j->down_ns = loop_now_ns(loop);
+	j->sick_slot = SLOT_ANY;
 	list_init(&j->all);
 	list_init(&j->orphans);
 	list_init(&j->waiting);
@@ -393,22 +454,27 @@ static void set_times(struct redis_journal *j, const struct redis_journal_params
 static void open_connection(struct redis_journal *j, const struct redis_journal_params *params,
 			    const struct redis_url *url)
 {
-	const struct redis_connection_params connection = {
-		.url = url,
-		.namespace_text = j->namespace_text,
-		.command_timeout_ms = params->command_timeout_ms,
-		.backoff_min_ms = j->backoff_min_ms,
-		.backoff_max_ms = j->backoff_max_ms,
-		.pipeline_max = params->pipeline_max ? params->pipeline_max : PIPELINE_MAX,
-		.is_loss_expected = j->embedded && params->durability &&
-				    strcmp(params->durability, "memory") == 0,
-		.is_guest = params->is_guest,
-	};
+	const struct topology_params topology = {
+		.connection =
+			{
+				.url = url,
+				.namespace_text = j->namespace_text,
+				.command_timeout_ms = params->command_timeout_ms,
+				.backoff_min_ms = j->backoff_min_ms,
+				.backoff_max_ms = j->backoff_max_ms,
+				.pipeline_max =
+					params->pipeline_max ? params->pipeline_max : PIPELINE_MAX,
+				.is_loss_expected = j->embedded && params->durability &&
+						    strcmp(params->durability, "memory") == 0,
+				.is_guest = params->is_guest,
+			},
+		.sentinel_user = params->sentinel_user,
+		.sentinel_password = params->sentinel_password};
 
 	j->url = *url;
-	j->connection = redis_connection_new(j->loop, &connection, &connection_ops, j);
+	j->topology = topology_new(j->loop, &topology, &topology_ops, j);
 	if (!j->embedded || embedded_pid(j->embedded))
-		redis_connection_start(j->connection);
+		topology_start(j->topology);
 }
 
 enum status redis_journal_open(struct loop *loop, const struct redis_journal_params *params,

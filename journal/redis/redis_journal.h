@@ -7,7 +7,8 @@
 
 #include "src/base/status.h"
 
-/* The journal over Redis: one connection with pipelined requests, opened again when it breaks. */
+/* The journal over Redis: one connection per server with pipelined
+ * requests, opened again when it breaks. */
 struct loop;
 struct metrics;
 struct error;
@@ -21,10 +22,12 @@ struct redis_journal_params {
 	const char *redis_server; /* embedded: the program, default "redis-server" */
 	uint64_t
 		command_timeout_ms; /* then the connection is closed and the request resent; 1000 */
-	const char *password;	    /* instead of the URL's; NULL: none of its own */
-	uint64_t lock_timeout_ms;   /* embedded: how long a held lock is waited for; 0: 10 s */
-	size_t pipeline_max;	    /* commands without a reply; further ones wait; 0: 1024 */
-	size_t max_pending;	    /* requests waiting at all; more get ST_RESOURCE_EXHAUSTED */
+	const char *sentinel_user;  /* for the sentinels; NULL: none */
+	const char *sentinel_password;
+	const char *password;	  /* instead of the URL's; NULL: none of its own */
+	uint64_t lock_timeout_ms; /* embedded: how long a held lock is waited for; 0: 10 s */
+	size_t pipeline_max;	  /* commands without a reply; further ones wait; 0: 1024 */
+	size_t max_pending;	  /* requests waiting at all; more get ST_RESOURCE_EXHAUSTED */
 	uint64_t backoff_min_ms;
 	uint64_t backoff_max_ms;
 	struct metrics *metrics; /* borrowed; may be NULL */

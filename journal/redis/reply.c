@@ -36,6 +36,11 @@ bool reply_is_error(const struct redisReply *reply)
 	return reply->type == REDIS_REPLY_ERROR;
 }
 
+struct span reply_error_text(const struct redisReply *reply)
+{
+	return bytes_of(reply);
+}
+
 struct span reply_text(const struct redisReply *reply)
 {
 	if (reply->type == REDIS_REPLY_STRING || reply->type == REDIS_REPLY_STATUS)

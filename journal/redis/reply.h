@@ -16,7 +16,7 @@ struct redisReply;
 /* A key belongs to one kind of entity for ever. */
 #define REPLY_OTHER_KIND "the journal has an entity of another kind under this id"
 
-enum reply_verdict { REPLY_FAIL, REPLY_RETRY, REPLY_RECONNECT, REPLY_EVAL };
+enum reply_verdict { REPLY_FAIL, REPLY_RETRY, REPLY_RECONNECT, REPLY_EVAL, REPLY_MOVED, REPLY_ASK };
 enum reply_health { REPLY_FINE, REPLY_ALARM, REPLY_SICK };
 
 struct reply_error {
@@ -28,6 +28,9 @@ bool reply_is_error(const struct redisReply *reply);
 
 /* Classifies an error reply by reply_error.def; err gets the status and the server's text. */
 struct reply_error reply_classify(const struct redisReply *reply, struct error *err);
+
+/* What an error says, all of it. */
+struct span reply_error_text(const struct redisReply *reply);
 
 /* The text of a status or string reply, data NULL for anything else. */
 struct span reply_text(const struct redisReply *reply);

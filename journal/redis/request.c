@@ -12,6 +12,8 @@
 #define PUBLISH_LIMIT_MS ((uint64_t)2000)
 /* LOADING, TRYAGAIN, BUSY: asked again so often. */
 #define RETRY_DELAY_MS ((uint64_t)20)
+/* Redirections followed at once; the next one waits so long too. */
+#define REDIRECTIONS_MAX 4U
 /* A caller that asks again from its failure, or by a task of the same turn, hears no sooner: a turn
  * ends, and whatever else the loop has to do goes on. */
 #define FAIL_AGAIN_MS ((uint64_t)1)
@@ -53,7 +55,42 @@ struct redis_request *redis_request_new(struct redis_journal *j, enum request_ki
 	timer_start(&r->deadline, deadline_ns);
 	j->pending++;
 	show_pending(j);
+	r->server = topology_node(j->topology, slot);
+	r->server->pending++;
 	return r;
+}
+
+void redis_request_count(struct redis_request *r)
+{
+	r->server->pending_bytes += redis_command_len(&r->command);
+}
+
+void redis_request_uncount(struct redis_request *r)
+{
+	r->server->pending_bytes -= redis_command_len(&r->command);
+}
+
+static void move_to(struct redis_request *r, struct redis_node *node)
+{
+	if (r->server == node)
+		return;
+	redis_request_uncount(r);
+	r->server->pending--;
+	r->server = node;
+	r->server->pending++;
+	redis_request_count(r);
+}
+
+void redis_request_place(struct redis_request *r)
+{
+	move_to(r, topology_node(redis_journal_of(r->base.journal)->topology, r->slot));
+}
+
+static void set_asking(struct redis_request *r, bool is_asking)
+{
+	redis_request_uncount(r);
+	redis_command_ask(&r->command, is_asking);
+	redis_request_count(r);
 }
 
 void redis_request_free(struct redis_request *r)
@@ -64,7 +101,8 @@ void redis_request_free(struct redis_request *r)
 	list_remove(&r->all_node);
 	timer_stop(&r->deadline);
 	j->pending--;
-	j->pending_bytes -= redis_command_len(&r->command);
+	r->server->pending--;
+	redis_request_uncount(r);
 	show_pending(j);
 	redis_command_fini(&r->command);
 	if (r->call && r->call->on_free)
@@ -81,8 +119,7 @@ void redis_request_settle(struct redis_request *r)
 	list_remove(&r->node);
 	list_remove(&r->all_node);
 	timer_stop(&r->deadline);
-	if (list_is_linked(&r->command.node) &&
-	    !redis_connection_unsend(j->connection, &r->command)) {
+	if (list_is_linked(&r->command.node) && !redis_connection_unsend(&r->command)) {
 		r->is_orphan = true; /* its reply must still be paired with it */
 		list_push_back(&j->orphans, &r->all_node);
 	}
@@ -114,9 +151,11 @@ void redis_request_submit(struct redis_request *r)
 	list_remove(&r->node);
 	if (r->call && r->call->on_submit && !r->call->on_submit(r))
 		return;
-	if (redis_connection_is_ready(j->connection)) {
+	set_asking(r, false);
+	redis_request_place(r);
+	if (redis_node_is_ready(r->server)) {
 		r->is_sent = true;
-		redis_connection_send(j->connection, &r->command);
+		redis_connection_send(r->server->connection, &r->command);
 	} else {
 		list_push_back(&j->waiting, &r->node);
 	}
@@ -127,19 +166,21 @@ void redis_request_admit(struct redis_request *r)
 	struct redis_journal *j = redis_journal_of(r->base.journal);
 	struct error error;
 
-	j->pending_bytes += redis_command_len(&r->command);
+	redis_request_count(r);
 	if (r->error)
 		return;
-	if ((j->pending > j->max_pending || j->pending_bytes > REDIS_PENDING_BYTES_MAX) &&
+	if ((r->server->pending > j->max_pending ||
+	     r->server->pending_bytes > REDIS_PENDING_BYTES_MAX) &&
 	    !(r->call && r->call->is_vital)) {
 		(void)error_set(&error, ST_RESOURCE_EXHAUSTED,
-				"too many requests wait for the journal (%zu)", j->pending - 1);
+				"too many requests wait for the journal (%zu)",
+				r->server->pending - 1);
 		redis_request_fail_later(r, &error);
-	} else if (!redis_connection_is_ready(j->connection) &&
+	} else if (!redis_node_is_ready(r->server) &&
 		   loop_now_ns(j->loop) >=
-			   clock_deadline(j->down_ns, REDIS_DOWN_LIMIT_MS * NS_PER_MS)) {
+			   clock_deadline(r->server->down_ns, REDIS_DOWN_LIMIT_MS * NS_PER_MS)) {
 		(void)error_set(&error, ST_UNAVAILABLE, "the journal is away: %s",
-				redis_connection_reason(j->connection));
+				redis_node_reason(r->server));
 		redis_request_fail_later(r, &error);
 	} else {
 		redis_request_submit(r);
@@ -256,23 +297,58 @@ bool redis_request_is_write(const struct redis_request *r)
 static void on_deadline(void *data)
 {
 	struct redis_request *r = data;
-	struct redis_journal *j = redis_journal_of(r->base.journal);
 	struct error error;
 
 	if (r->is_failing)
 		error = *r->error;
-	else if (redis_connection_is_ready(j->connection))
+	else if (redis_node_is_ready(r->server))
 		(void)error_set(
 			&error, ST_UNAVAILABLE, "the journal did not answer before the deadline%s",
 			redis_request_is_write(r) && r->is_sent ? ": the outcome is unknown" : "");
 	else
 		(void)error_set(&error, ST_UNAVAILABLE,
 				"the journal was away until the deadline: %s",
-				redis_connection_reason(j->connection));
+				redis_node_reason(r->server));
 	redis_request_fail(r, &error);
 }
 
 /* ---- replies -------------------------------------------------------------------------------- */
+static void delay(struct redis_request *r)
+{
+	struct redis_journal *j = redis_journal_of(r->base.journal);
+
+	list_push_back(&j->delayed, &r->node);
+	if (!timer_is_set(&j->delay_timer))
+		timer_start_in(&j->delay_timer, RETRY_DELAY_MS);
+}
+
+/* Servers that disagree would send it to and fro as fast as they can. */
+static bool is_chased(struct redis_request *r)
+{
+	r->redirections = (r->redirections + 1) % (REDIRECTIONS_MAX + 1);
+	return r->redirections == 0;
+}
+
+static void follow(struct redis_request *r, enum reply_verdict verdict, struct span text)
+{
+	struct topology *t = redis_journal_of(r->base.journal)->topology;
+	struct redis_node *to = NULL;
+
+	if (verdict == REPLY_MOVED)
+		topology_moved(t, r->server, text);
+	else
+		to = topology_asked(t, r->server, text);
+	if (is_chased(r) || (verdict == REPLY_ASK && !to)) {
+		delay(r);
+	} else if (verdict == REPLY_MOVED) {
+		redis_request_submit(r);
+	} else {
+		move_to(r, to);
+		set_asking(r, true);
+		redis_connection_send(to->connection, &r->command);
+	}
+}
+
 static void on_error_reply(struct redis_request *r, const struct redisReply *reply)
 {
 	struct redis_journal *j = redis_journal_of(r->base.journal);
@@ -280,34 +356,40 @@ static void on_error_reply(struct redis_request *r, const struct redisReply *rep
 	struct reply_error what = reply_classify(reply, &error);
 
 	r->command.sent = 0; /* answered: this time it was not executed */
+	set_asking(r, false);
 	switch (what.verdict) {
 	case REPLY_EVAL:
-		j->pending_bytes -= redis_command_len(&r->command);
+		redis_request_uncount(r);
 		redis_command_to_eval(&r->command);
-		j->pending_bytes += redis_command_len(&r->command);
+		redis_request_count(r);
 		redis_request_submit(r);
 		return;
 	case REPLY_RETRY:
-		list_push_back(&j->delayed, &r->node);
-		if (!timer_is_set(&j->delay_timer))
-			timer_start_in(&j->delay_timer, RETRY_DELAY_MS);
+		topology_doubt(j->topology);
+		delay(r);
 		return;
 	case REPLY_RECONNECT:
 		list_push_back(&j->waiting, &r->node);
-		redis_connection_drop(j->connection, &error);
+		topology_demoted(j->topology, r->server, &error);
+		return;
+	case REPLY_MOVED:
+	case REPLY_ASK:
+		if (!topology_is_cluster(j->topology))
+			break;
+		follow(r, what.verdict, reply_error_text(reply));
 		return;
 	case REPLY_FAIL:
 		break;
 	}
 	if (what.health != REPLY_FINE)
-		redis_journal_alarm(j, &error, what.health == REPLY_SICK);
+		redis_journal_alarm(j, &error, what.health == REPLY_SICK, r->slot);
 	redis_request_fail(r, &error);
 }
 
 /* What our own script or the stored bytes should never be. */
 void redis_call_bad_reply(struct redis_request *r, const struct error *error)
 {
-	redis_journal_alarm(redis_journal_of(r->base.journal), error, false);
+	redis_journal_alarm(redis_journal_of(r->base.journal), error, false, r->slot);
 	redis_request_fail(r, error);
 }
 
@@ -529,9 +611,7 @@ struct redis_request *redis_call_new(struct redis_journal *j, const struct redis
 
 void redis_call_hold(struct redis_request *r)
 {
-	struct redis_journal *j = redis_journal_of(r->base.journal);
-
-	j->pending_bytes -= redis_command_len(&r->command);
+	redis_request_uncount(r);
 	redis_command_fini(&r->command);
 }
 

@@ -142,7 +142,7 @@ static void on_array(struct subscription *s, const redisReply *reply)
 				   reply_text(reply->element[2]));
 	} else if (span_eq_str(name, "subscribe") && s->state == ASKING) {
 		s->confirmed++;
-		if (s->confirmed < SUBSCRIPTION_CHANNELS)
+		if (s->confirmed < SUBSCRIPTION_CHANNELS && s->channels[s->confirmed])
 			return;
 		link_calm(&s->link);
 		enter(s, LIVE);
@@ -183,7 +183,7 @@ struct subscription *subscription_open(struct loop *loop, const struct subscript
 {
 	struct subscription *s = mem_new(struct subscription);
 	const struct link_params link = {
-		.address = params->url->address,
+		.address = params->address ? *params->address : params->url->address,
 		.reply_bytes_max = MESSAGE_BYTES_MAX,
 		.connect_timeout_ms = params->timeout_ms,
 		.backoff_min_ms = params->backoff_min_ms,
@@ -194,16 +194,33 @@ struct subscription *subscription_open(struct loop *loop, const struct subscript
 	s->url = *params->url;
 	s->params = *params;
 	s->params.url = NULL;
+	s->params.address = NULL;
 	s->ops = ops;
 	s->data = data;
 	for (size_t i = 0; i < SUBSCRIPTION_CHANNELS; i++)
-		s->channels[i] = mem_strdup(params->channels[i]);
+		s->channels[i] = params->channels[i] ? mem_strdup(params->channels[i]) : NULL;
 	buf_init(&s->out, OUT_BYTES_MAX);
 	timer_init(&s->silence_timer, loop, on_silence, s);
 	link_init(&s->link, loop, &link, &link_ops, s);
 	(void)error_set(&s->reason, ST_UNAVAILABLE, "connecting");
 	link_start(&s->link);
 	return s;
+}
+
+void subscription_aim(struct subscription *s, const struct address *address)
+{
+	link_aim(&s->link, address);
+}
+
+void subscription_move(struct subscription *s, const struct address *address)
+{
+	struct error why;
+
+	(void)error_set(&why, ST_UNAVAILABLE, "news come from another server now");
+	link_stop(&s->link);
+	on_down(s, &why);
+	link_aim(&s->link, address);
+	link_start(&s->link);
 }
 
 void subscription_close(struct subscription *s)

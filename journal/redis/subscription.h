@@ -19,7 +19,8 @@ struct subscription;
 
 struct subscription_params {
 	const struct redis_url *url;		     /* copied */
-	const char *channels[SUBSCRIPTION_CHANNELS]; /* copied */
+	const struct address *address;		     /* copied; NULL: the URL's */
+	const char *channels[SUBSCRIPTION_CHANNELS]; /* copied; NULL: fewer */
 	uint64_t timeout_ms; /* asked whether it is there after so much silence, closed after twice
 			      */
 	uint64_t backoff_min_ms;
@@ -38,6 +39,12 @@ struct subscription_ops {
 /* Connects at once. Callbacks may not close it. */
 struct subscription *subscription_open(struct loop *loop, const struct subscription_params *params,
 				       const struct subscription_ops *ops, void *data);
+
+/* Where it connects to from the next time on. */
+void subscription_aim(struct subscription *subscription, const struct address *address);
+
+/* Another server: connects there, at once. Not from inside a callback. */
+void subscription_move(struct subscription *subscription, const struct address *address);
 
 /* NULL is a no-op. */
 void subscription_close(struct subscription *subscription);

@@ -73,7 +73,7 @@ static int teardown(void **state)
 static void no_script_is_missing(void **state)
 {
 	(void)state;
-	for (enum redis_script script = 0; script < REDIS_SCRIPTS_; script++)
+	for (enum redis_script script = 0; script < REDIS_SCRIPTS_LOADED_; script++)
 		ASK("[1]", "SCRIPT EXISTS %s", redis_script_sha(script));
 }
 
