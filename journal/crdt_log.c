@@ -1,17 +1,17 @@
 #include "journal/crdt_log.h"
 
 struct journal_request *crdt_log_read(struct crdt_log *log, const struct journal_key *key,
-				      uint64_t after, uint64_t deadline_ns,
+				      struct crdt_log_place after, uint64_t deadline_ns,
 				      crdt_log_read_fn on_done, void *data)
 {
 	return log->ops->read(log, key, after, deadline_ns, on_done, data);
 }
 
 struct journal_request *crdt_log_append(struct crdt_log *log, const struct journal_key *key,
-					struct span delta, bool wants_all, uint64_t deadline_ns,
+					const struct crdt_log_delta *delta, uint64_t deadline_ns,
 					crdt_log_done_fn on_done, void *data)
 {
-	return log->ops->append(log, key, delta, wants_all, deadline_ns, on_done, data);
+	return log->ops->append(log, key, delta, deadline_ns, on_done, data);
 }
 
 struct journal_request *crdt_log_delete(struct crdt_log *log, const struct journal_key *key,
@@ -22,10 +22,10 @@ struct journal_request *crdt_log_delete(struct crdt_log *log, const struct journ
 }
 
 struct journal_request *crdt_log_compact(struct crdt_log *log, const struct journal_key *key,
-					 struct span state, uint64_t position, uint64_t deadline_ns,
+					 const struct crdt_log_merged *merged, uint64_t deadline_ns,
 					 crdt_log_done_fn on_done, void *data)
 {
-	return log->ops->compact(log, key, state, position, deadline_ns, on_done, data);
+	return log->ops->compact(log, key, merged, deadline_ns, on_done, data);
 }
 
 struct crdt_watch *crdt_log_watch(struct crdt_log *log, const struct journal_key *key,

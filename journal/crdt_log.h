@@ -14,6 +14,11 @@
  * Appending never conflicts, for merges commute; a delta that is appended twice because its reply
  * was lost does no harm, for merges are idempotent.
  *
+ * All of that holds within one generation of the log. A state that is written anew (replicas that
+ * are gone take no room in it) begins another one: nothing of before may be merged with it. So a
+ * read tells the generation of what it gives, and appends and states of another one are refused.
+ * Generations are drawn, never counted, so none comes again when Redis loses its newest writes.
+ *
  * A delta is durable when its append reported JOURNAL_OK, in the sense of the journal's durability
  * class. Other members hear of it at once by a subscription on a second connection; when that was
  * interrupted, every watcher is called, so nothing is missed.
@@ -44,36 +49,51 @@ struct crdt_log_content {
 	struct span state;	    /* data NULL: none newer than `after` */
 	const struct span *deltas;  /* in order, without a gap: from the state, else from `after` */
 	size_t delta_count;
-	uint64_t position;	   /* of the last one given; `after` when there is nothing new */
-	bool is_more;		   /* read again from position */
-	bool is_lost;		   /* Redis holds less than was read before: what the reader has
-				      beyond it should be appended once more */
+	uint64_t position; /* of the last one given; `after` when there is nothing new */
+	uint64_t generation;
+	bool is_anew; /* of another generation: the reader lets go of all it has, and begins with
+			 this, which is from the beginning */
+	bool is_more; /* read again from position */
+	bool is_lost; /* Redis holds less than was read before: what the reader has
+			 beyond it should be appended once more */
 	const struct error *error; /* ERROR only */
 };
-/* Spans are borrowed until the callback returns. */
+/* Spans are borrowed until the callback returns. generation: that of what the reader has; with
+ * nothing yet, CRDT_LOG_FIRST and position 0. */
+#define CRDT_LOG_FIRST ((uint64_t)0)
+struct crdt_log_place {
+	uint64_t position;
+	uint64_t generation;
+};
 typedef void (*crdt_log_read_fn)(void *data, const struct crdt_log_content *content);
 struct journal_request *crdt_log_read(struct crdt_log *log, const struct journal_key *key,
-				      uint64_t after, uint64_t deadline_ns,
+				      struct crdt_log_place after, uint64_t deadline_ns,
 				      crdt_log_read_fn on_done, void *data);
 
 /* ---- append, delete -------------------------------------------------------------------------- */
 struct crdt_log_result {
-	enum journal_result result; /* OK; ERASED: the entity is deleted; ERROR */
+	enum journal_result result; /* OK; ERASED: the entity is deleted; CONFLICT: the log is of
+				       another generation; ERROR */
 	uint64_t position;	    /* OK: of this delta. Others may stand between it and what the
 				       caller has read */
 	bool is_durable;	    /* ERROR: it is, but not every member has it (wants_all) */
-	bool is_outcome_unknown;    /* ERROR: it may be */
+	bool is_outcome_unknown;    /* ERROR: it may be. CONFLICT: it may have been, when its first
+				       reply was lost, and is in what stands there now */
 	const struct error *error;  /* ERROR only */
 };
 typedef void (*crdt_log_done_fn)(void *data, const struct crdt_log_result *result);
 
-/* wants_all: done when every member that is UP after it became durable has told that it read so
- * far, or is no member any more. */
+struct crdt_log_delta {
+	struct span bytes;
+	uint64_t generation; /* of the state it was made of */
+	bool wants_all;	     /* done when every member that is UP after it became durable has told
+				that it read so far, or is no member any more */
+};
 struct journal_request *crdt_log_append(struct crdt_log *log, const struct journal_key *key,
-					struct span delta, bool wants_all, uint64_t deadline_ns,
+					const struct crdt_log_delta *delta, uint64_t deadline_ns,
 					crdt_log_done_fn on_done, void *data);
 
-/* Removes log and state and leaves a tombstone. Deleting twice is OK. */
+/* Removes log and state and leaves a tombstone, whatever the generation. Deleting twice is OK. */
 struct journal_request *crdt_log_delete(struct crdt_log *log, const struct journal_key *key,
 					bool wants_all, uint64_t deadline_ns,
 					crdt_log_done_fn on_done, void *data);
@@ -81,9 +101,18 @@ struct journal_request *crdt_log_delete(struct crdt_log *log, const struct journ
 /* Replaces the merged state when `position` is beyond that of the stored one, and trims the deltas
  * up to it. position: as crdt_log_read gave it, and state has all that it read (not that of an own
  * append: deltas of others may stand before it). ERROR with ST_ABORTED when the connection was lost
- * since: read again first. Losing this changes nothing but the cost of the next read. */
+ * since: read again first. Losing this changes nothing but the cost of the next read.
+ *
+ * With another `next` than the generation the state is one that was written anew. It is taken only
+ * if its position is the last there is; if not, the result is CONFLICT. Its writer, too, reads it
+ * back before it appends. */
+struct crdt_log_merged {
+	struct span state;
+	struct crdt_log_place place;
+	uint64_t next; /* generation from now on: that of place, or a new one, drawn */
+};
 struct journal_request *crdt_log_compact(struct crdt_log *log, const struct journal_key *key,
-					 struct span state, uint64_t position, uint64_t deadline_ns,
+					 const struct crdt_log_merged *merged, uint64_t deadline_ns,
 					 crdt_log_done_fn on_done, void *data);
 
 /* ---- watch ----------------------------------------------------------------------------------- */
@@ -101,15 +130,16 @@ void crdt_log_unwatch(struct crdt_watch *watch);
 
 /* ---- for implementations: redis/ and the fake of the tests ----------------------------------- */
 struct crdt_log_ops {
-	struct journal_request *(*read)(struct crdt_log *, const struct journal_key *, uint64_t,
-					uint64_t, crdt_log_read_fn, void *);
+	struct journal_request *(*read)(struct crdt_log *, const struct journal_key *,
+					struct crdt_log_place, uint64_t, crdt_log_read_fn, void *);
 	struct journal_request *(*append)(struct crdt_log *, const struct journal_key *,
-					  struct span, bool, uint64_t, crdt_log_done_fn, void *);
+					  const struct crdt_log_delta *, uint64_t, crdt_log_done_fn,
+					  void *);
 	struct journal_request *(*remove)(struct crdt_log *, const struct journal_key *, bool,
 					  uint64_t, crdt_log_done_fn, void *);
 	struct journal_request *(*compact)(struct crdt_log *, const struct journal_key *,
-					   struct span, uint64_t, uint64_t, crdt_log_done_fn,
-					   void *);
+					   const struct crdt_log_merged *, uint64_t,
+					   crdt_log_done_fn, void *);
 	struct crdt_watch *(*watch)(struct crdt_log *, const struct journal_key *, crdt_log_news_fn,
 				    void *);
 	void (*ack)(struct crdt_log *, uint64_t);

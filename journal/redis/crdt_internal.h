@@ -71,7 +71,7 @@ static inline struct redis_crdt_log *redis_crdt_log_of(const struct crdt_log *lo
  * have been lost with it and given again. */
 #define CRDT_NUMBER_BITS 38
 #define CRDT_NUMBER_MAX (((uint64_t)1 << CRDT_NUMBER_BITS) - 1)
-#define CRDT_GENERATION_MAX (((uint64_t)1 << (64 - CRDT_NUMBER_BITS)) - 1)
+#define CRDT_LOSSES_MAX (((uint64_t)1 << (64 - CRDT_NUMBER_BITS)) - 1)
 
 static inline uint64_t crdt_position(const struct redis_crdt_log *log, uint64_t number)
 {
@@ -80,16 +80,16 @@ static inline uint64_t crdt_position(const struct redis_crdt_log *log, uint64_t 
 
 /* crdt_request.c */
 struct journal_request *redis_crdt_read(struct crdt_log *log, const struct journal_key *key,
-					uint64_t after, uint64_t deadline_ns,
+					struct crdt_log_place after, uint64_t deadline_ns,
 					crdt_log_read_fn on_done, void *data);
 struct journal_request *redis_crdt_append(struct crdt_log *log, const struct journal_key *key,
-					  struct span delta, bool wants_all, uint64_t deadline_ns,
+					  const struct crdt_log_delta *delta, uint64_t deadline_ns,
 					  crdt_log_done_fn on_done, void *data);
 struct journal_request *redis_crdt_delete(struct crdt_log *log, const struct journal_key *key,
 					  bool wants_all, uint64_t deadline_ns,
 					  crdt_log_done_fn on_done, void *data);
 struct journal_request *redis_crdt_compact(struct crdt_log *log, const struct journal_key *key,
-					   struct span state, uint64_t position,
+					   const struct crdt_log_merged *merged,
 					   uint64_t deadline_ns, crdt_log_done_fn on_done,
 					   void *data);
 /* The member acknowledged this number. */

@@ -44,8 +44,8 @@ struct crdt_op {
 	/* read, compact */
 	char *keys; /* owned: of the state, then of the deltas, as long */
 	size_t key_len;
-	uint64_t after;	     /* position */
-	uint64_t generation; /* of the connection that the command was written for */
+	struct crdt_log_place after;
+	uint64_t losses; /* of the connection, when the command was written */
 	/* append, delete */
 	struct span suffix; /* of the news, behind the position; in text */
 	char *text;	    /* owned: "n <incarnation> <ack> " and " <name>" */
@@ -114,7 +114,7 @@ static struct crdt_op *op_new(struct redis_crdt_log *log, enum op_kind kind,
 	op->log = log;
 	op->kind = kind;
 	op->data = data;
-	op->generation = log->journal->losses;
+	op->losses = log->journal->losses;
 	list_init(&op->wait_node);
 	list_push_back(&log->ops, &op->node);
 	op->request = redis_call_new(log->journal, ops[kind], slot_of_partition(key_partition(key)),
@@ -343,6 +343,14 @@ static void on_append_failed(struct redis_request *r, const struct error *error)
 	done(op, &result);
 }
 
+/* Refused by the fence. When its first reply was lost it may have been taken before. */
+static void on_stale(struct crdt_op *op, struct crdt_log_result *result)
+{
+	result->result = JOURNAL_CONFLICT;
+	result->is_outcome_unknown = op->request->is_maybe_done;
+	done(op, result);
+}
+
 /* {word, number}: both are read strictly. */
 static enum status read_answer(const redisReply *reply, struct span *ret_word, uint64_t *ret_number,
 			       struct error *err)
@@ -364,6 +372,10 @@ static void on_append_reply(struct redis_request *r, const struct redisReply *re
 	struct error error;
 	enum status st = read_answer(reply, &word, &op->number, &error);
 
+	if (st == ST_OK && span_eq_str(word, "STALE")) {
+		on_stale(op, &result);
+		return;
+	}
 	if (st == ST_OK && !span_eq_str(word, "OK") && !span_eq_str(word, "ERASED"))
 		st = error_set(&error, ST_INTERNAL, "a script for CRDTs answered no result");
 	if (st != ST_OK) {
@@ -409,54 +421,56 @@ static void make_news(struct crdt_op *op, struct span name, bool wants_all)
 }
 
 static struct journal_request *append_or_delete(struct crdt_op *op, const struct journal_key *key,
-						struct span delta, bool wants_all)
+						const struct crdt_log_delta *delta)
 {
 	struct redis_crdt_log *log = op->log;
 	struct key_crdt_names names;
 	char wall[TEXT_U64_DIGITS];
 	struct span keys[2];
-	struct span args[5];
+	char generation[TEXT_U64_DIGITS];
+	struct span args[6];
 	struct error error;
 
-	if (log->journal->losses > CRDT_GENERATION_MAX) {
+	if (log->journal->losses > CRDT_LOSSES_MAX) {
 		(void)error_set(&error, ST_OUT_OF_RANGE,
 				"the connection to Redis was lost too often");
 		return refuse(op, &error);
 	}
 	if (key_render_crdt(log->journal->namespace_text, key, &names, &error) != ST_OK)
 		return refuse(op, &error);
-	make_news(op, names.name, wants_all);
+	make_news(op, names.name, delta->wants_all);
 	keys[0] = names.state;
 	keys[1] = names.deltas;
-	args[0] = delta;
-	args[1] = text_from_u64(clock_wall_ms(), wall);
-	args[2] = span_from_str(log->news_channel);
-	args[3] = span_make(op->text, op->prefix_len);
-	args[4] = op->suffix;
+	args[0] = delta->bytes;
+	args[1] = text_from_u64(delta->generation, generation);
+	args[2] = text_from_u64(clock_wall_ms(), wall);
+	args[3] = span_from_str(log->news_channel);
+	args[4] = span_make(op->text, op->prefix_len);
+	args[5] = op->suffix;
 	if (op->kind == OP_APPEND)
 		redis_command_script(&op->request->command, REDIS_SCRIPT_CRDT_APPEND, keys, 2, args,
-				     5);
+				     6);
 	else
 		redis_command_script(&op->request->command, REDIS_SCRIPT_CRDT_DELETE, keys, 2,
-				     args + 1, 4);
+				     args + 2, 4);
 	return admit(op);
 }
 
 struct journal_request *redis_crdt_append(struct crdt_log *base, const struct journal_key *key,
-					  struct span delta, bool wants_all, uint64_t deadline_ns,
+					  const struct crdt_log_delta *delta, uint64_t deadline_ns,
 					  crdt_log_done_fn on_done, void *data)
 {
 	struct crdt_op *op = op_new(redis_crdt_log_of(base), OP_APPEND, key, deadline_ns, data);
 	struct error error;
 
 	op->on_done = on_done;
-	if (delta.len > CRDT_LOG_DELTA_MAX) {
+	if (delta->bytes.len > CRDT_LOG_DELTA_MAX) {
 		(void)error_set(&error, ST_RESOURCE_EXHAUSTED,
-				"the delta has %zu bytes; at most %zu may be", delta.len,
+				"the delta has %zu bytes; at most %zu may be", delta->bytes.len,
 				CRDT_LOG_DELTA_MAX);
 		return refuse(op, &error);
 	}
-	return append_or_delete(op, key, delta, wants_all);
+	return append_or_delete(op, key, delta);
 }
 
 struct journal_request *redis_crdt_delete(struct crdt_log *base, const struct journal_key *key,
@@ -464,9 +478,10 @@ struct journal_request *redis_crdt_delete(struct crdt_log *base, const struct jo
 					  crdt_log_done_fn on_done, void *data)
 {
 	struct crdt_op *op = op_new(redis_crdt_log_of(base), OP_DELETE, key, deadline_ns, data);
+	const struct crdt_log_delta none = {.wants_all = wants_all};
 
 	op->on_done = on_done;
-	return append_or_delete(op, key, SPAN_EMPTY, wants_all);
+	return append_or_delete(op, key, &none);
 }
 
 /* ---- read ----------------------------------------------------------------------------------- */
@@ -487,14 +502,17 @@ static void write_read(struct crdt_op *op)
 	char after[TEXT_U64_DIGITS];
 	char count[TEXT_U64_DIGITS];
 	char bytes[TEXT_U64_DIGITS];
+	char generation[TEXT_U64_DIGITS];
+	uint64_t position = op->after.position;
 	const struct span args[] = {
-		text_from_u64(is_of(op->log, op->after) ? number_of(op->after) : 0, after),
+		text_from_u64(is_of(op->log, position) ? number_of(position) : 0, after),
 		text_from_u64(CRDT_LOG_PAGE, count),
 		text_from_u64(READ_BYTES, bytes),
+		text_from_u64(op->after.generation, generation),
 	};
 
-	op->generation = op->log->journal->losses;
-	redis_command_script(&op->request->command, REDIS_SCRIPT_CRDT_READ, keys, 2, args, 3);
+	op->losses = op->log->journal->losses;
+	redis_command_script(&op->request->command, REDIS_SCRIPT_CRDT_READ, keys, 2, args, 4);
 }
 
 /* Another connection: what was read over the last one may be gone, and its numbers others'. */
@@ -503,7 +521,7 @@ static bool on_read_submit(struct redis_request *r)
 	struct crdt_op *op = r->data;
 	struct redis_journal *j = op->log->journal;
 
-	if (op->generation == j->losses)
+	if (op->losses == j->losses)
 		return true;
 	redis_request_uncount(r);
 	write_read(op);
@@ -547,13 +565,15 @@ static enum status read_content(struct crdt_op *op, const redisReply *reply, str
 	content->position = crdt_position(op->log, last);
 	if (span_eq_str(word, "ERASED"))
 		return ST_OK;
-	if (!span_eq_str(word, "OK") || reply->elements != 5 ||
-	    !text_to_u64(reply_text(reply->element[2]), &at) || at > last)
+	if (!span_eq_str(word, "OK") || reply->elements != 6 ||
+	    !text_to_u64(reply_text(reply->element[2]), &at) || at > last ||
+	    !text_to_u64(reply_text(reply->element[5]), &content->generation))
 		return error_set(err, ST_INTERNAL, "a script for CRDTs answered no content");
 	content->result = JOURNAL_OK;
 	content->position = crdt_position(op->log, at);
 	content->is_more = at < last;
-	content->is_lost = number_of(op->after) > last;
+	content->is_anew = content->generation != op->after.generation;
+	content->is_lost = !content->is_anew && number_of(op->after.position) > last;
 	content->state = reply_text(reply->element[3]);
 	content->deltas = deltas;
 	return read_deltas(reply->element[4], deltas, &content->delta_count, err);
@@ -579,7 +599,7 @@ static const struct redis_call_ops read_ops = {
 };
 
 struct journal_request *redis_crdt_read(struct crdt_log *base, const struct journal_key *key,
-					uint64_t after, uint64_t deadline_ns,
+					struct crdt_log_place after, uint64_t deadline_ns,
 					crdt_log_read_fn on_done, void *data)
 {
 	struct redis_crdt_log *log = redis_crdt_log_of(base);
@@ -605,7 +625,7 @@ static bool on_compact_submit(struct redis_request *r)
 	struct crdt_op *op = r->data;
 	struct error error;
 
-	if (is_of(op->log, op->after))
+	if (is_of(op->log, op->after.position))
 		return true;
 	(void)error_set(&error, ST_ABORTED, "the connection to Redis was lost since the last read");
 	redis_request_fail_later(r, &error);
@@ -625,6 +645,10 @@ static void on_compact_reply(struct redis_request *r, const struct redisReply *r
 		return;
 	}
 	result.position = crdt_position(op->log, number);
+	if (span_eq_str(word, "STALE")) {
+		on_stale(op, &result);
+		return;
+	}
 	if (span_eq_str(word, "ERASED")) {
 		result.result = JOURNAL_ERASED;
 	} else if (!span_eq_str(word, "OK")) {
@@ -645,7 +669,7 @@ static const struct redis_call_ops compact_ops = {
 };
 
 struct journal_request *redis_crdt_compact(struct crdt_log *base, const struct journal_key *key,
-					   struct span state, uint64_t position,
+					   const struct crdt_log_merged *merged,
 					   uint64_t deadline_ns, crdt_log_done_fn on_done,
 					   void *data)
 {
@@ -654,23 +678,30 @@ struct journal_request *redis_crdt_compact(struct crdt_log *base, const struct j
 	struct key_crdt_names names;
 	char number[TEXT_U64_DIGITS];
 	char wall[TEXT_U64_DIGITS];
+	char generation[TEXT_U64_DIGITS];
+	char next[TEXT_U64_DIGITS];
 	struct span keys[2];
 	struct error error;
 
 	op->on_done = on_done;
-	op->after = position;
-	if (state.len > CRDT_LOG_STATE_MAX)
+	op->after = merged->place;
+	if (merged->state.len > CRDT_LOG_STATE_MAX)
 		(void)error_set(&error, ST_RESOURCE_EXHAUSTED,
-				"the state has %zu bytes; at most %zu may be", state.len,
+				"the state has %zu bytes; at most %zu may be", merged->state.len,
 				CRDT_LOG_STATE_MAX);
 	else if (key_render_crdt(log->journal->namespace_text, key, &names, &error) == ST_OK) {
-		const struct span args[] = {text_from_u64(number_of(position), number), state,
-					    text_from_u64(clock_wall_ms(), wall)};
+		const struct span args[] = {
+			text_from_u64(number_of(merged->place.position), number),
+			merged->state,
+			text_from_u64(clock_wall_ms(), wall),
+			text_from_u64(merged->place.generation, generation),
+			text_from_u64(merged->next, next),
+		};
 
 		keys[0] = names.state;
 		keys[1] = names.deltas;
 		redis_command_script(&op->request->command, REDIS_SCRIPT_CRDT_COMPACT, keys, 2,
-				     args, 3);
+				     args, 5);
 		return admit(op);
 	}
 	return refuse(op, &error);

@@ -47,7 +47,8 @@ static enum status incompatible(enum crdt_kind delta, enum crdt_kind state, stru
 }
 
 static enum status check_apply(const struct crdt *crdt, struct span message,
-			       enum crdt_kind *ret_kind, size_t *ret_growth, struct error *err)
+			       const struct crdt_value *told, enum crdt_kind *ret_kind,
+			       size_t *ret_growth, struct error *err)
 {
 	enum status status = crdt_apply_check(message, ret_kind, ret_growth, err);
 	const struct crdt_value *state = crdt->state;
@@ -56,7 +57,7 @@ static enum status check_apply(const struct crdt *crdt, struct span message,
 		return status;
 	if (state && state->kind != *ret_kind)
 		return incompatible(*ret_kind, state->kind, err);
-	if (*ret_kind == CRDT_FLAG && crdt->told && crdt->told->is_on && !crdt_apply_flag(message))
+	if (*ret_kind == CRDT_FLAG && told && told->is_on && !crdt_apply_flag(message))
 		return error_set(err, ST_INVALID_ARGUMENT,
 				 "Cannot switch off already enabled flag");
 	/* A message has fewer dots than bytes. Only foreign bytes come near the end. */
@@ -86,8 +87,10 @@ static enum status put_delta(const struct crdt_value *piece, bool is_first, stru
 	return ST_OK;
 }
 
-enum status crdt_apply(struct crdt *crdt, struct span message, uint64_t now_ms, struct buf *delta,
-		       struct error *err)
+/* The change of the state alone. told: what the function may say depends on it; may be NULL. */
+static enum status apply_state(struct crdt *crdt, struct span message,
+			       const struct crdt_value *told, uint64_t now_ms, struct buf *delta,
+			       struct error *err)
 {
 	struct crdt_write write = {.self = crdt->self, .now_ms = now_ms};
 	bool is_first = !crdt->state;
@@ -95,7 +98,7 @@ enum status crdt_apply(struct crdt *crdt, struct span message, uint64_t now_ms, 
 	enum crdt_kind kind;
 	size_t growth;
 	size_t before;
-	enum status status = check_apply(crdt, message, &kind, &growth, err);
+	enum status status = check_apply(crdt, message, told, &kind, &growth, err);
 
 	if (status != ST_OK)
 		return status;
@@ -123,12 +126,27 @@ enum status crdt_apply(struct crdt *crdt, struct span message, uint64_t now_ms, 
 	}
 	crdt_value_unref(crdt->state);
 	crdt->state = next;
-	write.delta = NULL;
-	write.is_told = true;
+	return ST_OK;
+}
+
+enum status crdt_apply(struct crdt *crdt, struct span message, uint64_t now_ms, struct buf *delta,
+		       struct error *err)
+{
+	struct crdt_write write = {.self = crdt->self, .now_ms = now_ms, .is_told = true};
+	enum status status = apply_state(crdt, message, crdt->told, now_ms, delta, err);
+
+	if (status != ST_OK)
+		return status;
 	if (!crdt->told)
-		crdt->told = crdt_value_new(kind);
+		crdt->told = crdt_value_new(crdt->state->kind);
 	crdt_apply_message(crdt->told, message, &write);
 	return ST_OK;
+}
+
+enum status crdt_apply_anew(struct crdt *crdt, struct span message, uint64_t now_ms,
+			    struct buf *delta, struct error *err)
+{
+	return apply_state(crdt, message, NULL, now_ms, delta, err);
 }
 
 static void keep_told(struct crdt *crdt, const struct crdt_voters *voters)
@@ -279,71 +297,62 @@ static uint64_t sum(uint64_t a, uint64_t b)
 	return a + b < a ? UINT64_MAX : a + b;
 }
 
-static void collapse_slots(struct crdt_value *value, const struct crdt_voters *voters,
-			   uint64_t stamp)
+/* Counters become one slot. A vote belongs to its replica, and that may come back: a yes stays. */
+static void collapse_slots(struct crdt_value *to, const struct crdt_value *from,
+			   struct crdt_write *write)
 {
-	struct crdt_slot left = {0};
-	struct crdt_slot *own;
-	size_t kept = 0;
+	for (size_t i = 0; i < from->slot_count; i++) {
+		const struct crdt_slot *slot = &from->slots[i];
+		struct crdt_slot *own;
 
-	for (size_t i = 0; i < value->slot_count; i++) {
-		struct crdt_slot *slot = &value->slots[i];
-
-		if (crdt_tell_is_member(voters, slot->site)) {
-			value->slots[kept++] = *slot;
-			continue;
+		if (from->kind == CRDT_VOTE && slot->up & 1) {
+			crdt_value_slot(to, slot->site)->up = 1;
+		} else if (from->kind != CRDT_VOTE) {
+			own = crdt_value_slot(to, write->self);
+			own->stamp = write->stamp;
+			own->up = sum(own->up, slot->up);
+			own->down = sum(own->down, slot->down);
 		}
-		left.up = sum(left.up, slot->up);
-		left.down = sum(left.down, slot->down);
-		crdt_atom_unref(slot->site);
 	}
-	value->slot_count = kept;
-	if (value->kind == CRDT_VOTE || (left.up == 0 && left.down == 0))
-		return;
-	own = crdt_value_slot(value, (struct crdt_atom *)voters->self);
-	own->up = sum(own->up, left.up);
-	own->down = sum(own->down, left.down);
-	own->stamp = stamp;
 }
 
-/* Writes everything that somebody wrote again, under the own name. */
-static struct crdt_value *collapse(struct crdt_value *value, const struct crdt_voters *voters,
+/* Everything that somebody wrote, written for the first time by the own replica. */
+static struct crdt_value *collapse(const struct crdt_value *value, struct crdt_atom *self,
 				   uint64_t stamp)
 {
-	struct crdt_write write = {.self = (struct crdt_atom *)voters->self, .stamp = stamp};
-	struct crdt_value *to = crdt_value_copy(value);
-	uint64_t last = crdt_context_last(&value->context, voters->self);
+	struct crdt_write write = {.self = self, .stamp = stamp};
+	struct crdt_value *to;
 
-	collapse_slots(to, voters, stamp);
-	if (to->reg.writer && !crdt_tell_is_member(voters, to->reg.writer)) {
-		crdt_atom_unref(to->reg.writer);
-		to->reg.writer = crdt_atom_ref(write.self);
-	}
-	if (to->kind != CRDT_ORSET && to->kind != CRDT_ORMAP)
-		return to;
-	crdt_context_fini(&to->context);
-	if (stamp == 0 && last)
-		crdt_context_add(&to->context, write.self, 1, last);
-	for (size_t i = 0; i < to->entry_count; i++) {
+	if (value->kind == CRDT_GSET || value->kind == CRDT_FLAG || value->kind == CRDT_LWWREGISTER)
+		return crdt_value_copy(value); /* names at most one replica */
+	to = crdt_value_new(value->kind);
+	collapse_slots(to, value, &write);
+	for (size_t i = 0; i < value->entry_count; i++) {
 		uint64_t number = crdt_apply_number(to, &write);
 		struct crdt_value *inner = NULL;
 
-		if (to->kind == CRDT_ORMAP)
-			inner = collapse(crdt_entry_visible(value->entries[i]), voters, number);
-		crdt_apply_put(to, to->entries[i]->key, inner, number, &write);
+		if (value->kind == CRDT_ORMAP)
+			inner = collapse(crdt_entry_visible(value->entries[i]), self, number);
+		crdt_apply_put(to, value->entries[i]->key, inner, number, &write);
 		crdt_value_unref(inner);
 	}
 	return to;
 }
 
-void crdt_collapse(struct crdt *crdt, const struct crdt_members *members)
+bool crdt_put_collapsed(const struct crdt *crdt, struct buf *out, size_t *ret_replicas)
 {
-	struct crdt_voters voters = {crdt->self, members};
-	struct crdt_value *to;
+	struct crdt_value *to = crdt->state ? collapse(crdt->state, crdt->self, 0) : NULL;
+	bool is_done = crdt_format_put(to, out);
 
-	if (!crdt->state)
-		return;
-	to = collapse(crdt->state, &voters, 0);
+	*ret_replicas = crdt_format_replicas(to);
+	crdt_value_unref(to);
+	return is_done;
+}
+
+void crdt_adopt(struct crdt *crdt, struct crdt *from)
+{
 	crdt_value_unref(crdt->state);
-	crdt->state = to;
+	crdt->state = from->state;
+	from->state = NULL;
+	crdt_free(from);
 }

@@ -120,15 +120,25 @@ bool crdt_is_equal(const struct crdt *a, const struct crdt *b);
 /* What crdt_put_state would append at about; for deciding when to compact deltas. */
 size_t crdt_bytes(const struct crdt *crdt);
 
-/* Replicas that have left take room for ever: a counter slot, a place in a vector. This writes
- * their contributions over to the own replica, without a change of value; votes of those who left
- * are dropped. members are those to keep.
+/* Every replica that ever wrote takes room for ever: a counter slot, a place in a vector. This
+ * appends, for crdt_merge, the same value as if the own replica alone had written all of it, now.
+ * *ret_replicas: so many are mentioned in it still (votes for, which only their replica may take
+ * back). False when out is full. The crdt itself stays as it is.
  *
- * It writes history anew: the result must never meet a state or a delta from before (a counter
- * would count twice, a removed element come back). So the caller needs a fence: put the result in
- * the journal under a new generation, and refuse deltas of the old one; whoever is refused loads
- * the state and applies its message again. */
-void crdt_collapse(struct crdt *crdt, const struct crdt_members *members);
+ * It is history written anew: it must never meet a state or a delta from before (a counter would
+ * count twice, a removed element come back). So it needs a fence, which is the generation of a
+ * log (journal/crdt_log.h): whoever has the old one lets go of all of it, adopts the new one, and
+ * does anew what it did and was refused. docs/crdt.md tells why that is exact. */
+bool crdt_put_collapsed(const struct crdt *crdt, struct buf *out, size_t *ret_replicas) MUST_CHECK;
+
+/* Takes the state of `from`, which is freed, in the place of its own. What the function was told is
+ * not changed by it. */
+void crdt_adopt(struct crdt *crdt, struct crdt *from);
+
+/* As crdt_apply, of a message that was applied before the state was adopted that now stands: what
+ * the function is held to know has it already. */
+enum status crdt_apply_anew(struct crdt *crdt, struct span message, uint64_t now_ms,
+			    struct buf *delta, struct error *err) MUST_CHECK;
 
 /* How many replicas the state mentions; for deciding when to collapse. */
 size_t crdt_replica_count(const struct crdt *crdt);

@@ -641,6 +641,7 @@ struct crdt_entity *crdt_entity_new(struct crdt_table *table, struct crdt_type *
 	list_init(&entity->writes);
 	list_init(&entity->acks);
 	map_init(&entity->calls);
+	crdt_rebase_init(entity);
 	timer_init(&entity->timer, table->loop, on_timer, entity);
 	timer_init(&entity->queue_timer, table->loop, on_queue_timer, entity);
 	timer_init(&entity->news_timer, table->loop, on_news_timer, entity);

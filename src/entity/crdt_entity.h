@@ -23,6 +23,7 @@
  *   crdt_table     the map, limits, sleep order, drain
  *   crdt_entity    the shell of one machine: executes its actions, reports what happened
  *   crdt_value     the value: its log, and what the function knows of it
+ *   crdt_rebase    a value that was written anew in the log takes the place of the one here
  *   crdt_ticket    one command from submit to its last reply, and the order of replies
  *
  * Order of a step as in entity.h: event, actions, then deliveries. */
@@ -51,8 +52,14 @@ struct crdt_write {
 	struct crdt_item *item; /* NULL: its caller was told something else */
 	struct journal_request *request;
 	uint64_t start_ns;
+	uint64_t deadline_ns;
 	size_t len;
+	struct span update; /* of the function; in the item, later in kept */
+	struct buf kept;
+	bool wants_all;
 	bool is_delete;
+	bool is_stale;		     /* waits to be done anew, on the value that is adopted */
+	enum journal_result decided; /* without the log; JOURNAL_CONFLICT: not */
 };
 
 struct crdt_ticket {
@@ -119,6 +126,14 @@ struct crdt_entity {
 	struct list writes;
 	struct list acks;
 	uint64_t position;   /* read up to here */
+	uint64_t generation; /* of the log as it was read: that of next, if there is one, or crdt */
+	struct crdt *next;   /* of another generation than crdt, whose place it takes */
+	struct loop_task rebase_task;
+	bool is_next_whole;  /* read to the end */
+	bool is_rebasing;    /* what the function changes is held until next is adopted */
+	bool is_adopted;     /* and the function not told yet */
+	bool is_fresh;	     /* nobody has looked how many replicas it names */
+	bool is_collapsing;  /* compaction is of a value that was written anew */
 	size_t deltas_since; /* after the merged state in the log, about */
 	size_t delta_bytes_since;
 	/* timers */
@@ -223,6 +238,29 @@ void crdt_value_drop(struct crdt_entity *entity);
 void crdt_value_fini(struct crdt_entity *entity);
 /* Whether it has a part that shows how many members there are. */
 bool crdt_value_counts_members(const struct crdt_entity *entity);
+
+/* The delta in table->delta, which is the write's. */
+void crdt_value_append(struct crdt_entity *entity, struct crdt_write *write);
+/* The write is over: what the log said, or what was decided without it. data is the write. */
+void crdt_value_on_written(void *data, const struct crdt_log_result *result);
+
+/* ---- crdt_rebase.c -------------------------------------------------------------------------- */
+void crdt_rebase_init(struct crdt_entity *entity);
+/* What is read belongs to another generation: it is gathered in next. */
+void crdt_rebase_begin(struct crdt_entity *entity, uint64_t generation);
+/* The log is read to its end. */
+void crdt_rebase_read(struct crdt_entity *entity);
+/* The log refused the change, for it is of another generation by now. False: nothing can be done
+ * about it here. */
+bool crdt_rebase_hold(struct crdt_entity *entity, struct crdt_write *write,
+		      const struct crdt_log_result *result);
+/* Looks again, at the end of the turn. */
+void crdt_rebase_look(struct crdt_entity *entity);
+/* What is held fails. */
+void crdt_rebase_fail(struct crdt_entity *entity);
+/* The same, for the value is dropped. */
+void crdt_rebase_drop(struct crdt_entity *entity);
+void crdt_rebase_fini(struct crdt_entity *entity);
 
 /* ---- crdt_entity.c -------------------------------------------------------------------------- */
 struct crdt_entity *crdt_entity_new(struct crdt_table *table, struct crdt_type *type,

@@ -154,8 +154,11 @@ static void take_out(struct crdt_entity *entity, struct crdt_item *item)
 void crdt_outbox_remove(struct crdt_entity *entity, struct crdt_item *item)
 {
 	take_out(entity, item);
-	if (item->write)
+	if (item->write) {
 		item->write->item = NULL;
+		item->write->kept = item->bytes; /* it may have to be done anew */
+		buf_init(&item->bytes, 0);
+	}
 	item->write = NULL;
 	crdt_item_free(item);
 }

@@ -4,6 +4,7 @@
 #include "journal/members.h"
 #include "src/base/clock.h"
 #include "src/base/error.h"
+#include "src/base/hash.h"
 #include "src/base/log.h"
 #include "src/base/mem.h"
 #include "src/base/metrics.h"
@@ -19,6 +20,10 @@
 
 /* A log that could not be read is tried again after that long. */
 #define READ_AGAIN_MS 1000
+
+/* A value that names so many replicas more than there are members is written anew. Each takes some
+ * dozens of bytes, in the log and in every member; writing anew makes all of them read again. */
+#define REPLICAS_SPARE ((size_t)8)
 
 /* Causes in logs. */
 #define CRDT_DETAIL_MAX 512
@@ -84,11 +89,18 @@ static void on_compacted(void *data, const struct crdt_log_result *result)
 {
 	struct crdt_entity *entity = data;
 
+	struct crdt_table *table = entity->table;
+
 	entity->compaction = NULL;
 	if (result->result != JOURNAL_OK)
 		return; /* the next one does it */
 	entity->deltas_since = 0;
 	entity->delta_bytes_since = 0;
+	if (!entity->is_collapsing)
+		return;
+	/* the value here is one of before, as it is everywhere */
+	crdt_entity_run_type(entity, CRDT_EV_NEWS);
+	crdt_table_deliver(table);
 }
 
 static void count_compaction(const struct crdt_entity *entity)
@@ -111,21 +123,53 @@ static bool is_compaction_due(const struct crdt_entity *entity)
 	       entity->delta_bytes_since >= enough;
 }
 
+/* Written anew when that gets rid of enough replicas. Whether they are gone for good need not be
+ * known: who is there and writes is named again. */
+static bool put_collapsed(struct crdt_entity *entity, struct buf *state)
+{
+	size_t before = crdt_replica_count(entity->crdt);
+	size_t after;
+
+	if (before <= crdt_table_members(entity->table).count + REPLICAS_SPARE)
+		return false;
+	if (crdt_put_collapsed(entity->crdt, state, &after) && before - after > REPLICAS_SPARE)
+		return true;
+	buf_reset(state);
+	return false;
+}
+
+static uint64_t draw_generation(void)
+{
+	uint64_t generation;
+
+	hash_random(&generation, sizeof(generation));
+	return generation == CRDT_LOG_FIRST ? 1 : generation;
+}
+
 /* Just after a read that brought everything, for the position is the one of that read. What is
  * still being written is in the state too; should it fail, it is as if its outcome were unknown. */
 static void compact_if_due(struct crdt_entity *entity)
 {
 	struct crdt_table *table = entity->table;
 	struct journal_key key = key_of(entity);
+	struct crdt_log_merged merged = {.place = {entity->position, entity->generation},
+					 .next = entity->generation};
+	bool is_due = is_compaction_due(entity);
 	struct buf state;
 
-	if (entity->compaction || !list_is_empty(&entity->writes) || !is_compaction_due(entity))
+	if (entity->compaction || !list_is_empty(&entity->writes) || entity->next ||
+	    !(is_due || entity->is_fresh))
 		return;
+	entity->is_fresh = false;
 	buf_init(&state, CRDT_LOG_STATE_MAX);
-	if (crdt_put_state(entity->crdt, &state)) {
+	entity->is_collapsing = put_collapsed(entity, &state);
+	if (entity->is_collapsing)
+		merged.next = draw_generation();
+	if (entity->is_collapsing || (is_due && crdt_put_state(entity->crdt, &state))) {
 		count_compaction(entity);
+		merged.state = buf_span(&state);
 		entity->compaction =
-			crdt_log_compact(table->log, &key, buf_span(&state), entity->position,
+			crdt_log_compact(table->log, &key, &merged,
 					 deadline_in(entity, table->limits.journal_timeout_ms),
 					 on_compacted, entity);
 	}
@@ -147,25 +191,30 @@ static void repair(struct crdt_entity *entity)
 	struct journal_key key = key_of(entity);
 	struct buf state;
 
-	if (entity->repair)
+	if (entity->repair || entity->next)
 		return;
 	buf_init(&state, CRDT_LOG_DELTA_MAX);
-	if (crdt_put_state(entity->crdt, &state))
+	if (crdt_put_state(entity->crdt, &state)) {
+		const struct crdt_log_delta delta = {.bytes = buf_span(&state),
+						     .generation = entity->generation};
+
 		entity->repair = crdt_log_append(
-			table->log, &key, buf_span(&state), false,
+			table->log, &key, &delta,
 			deadline_in(entity, table->limits.journal_timeout_ms), on_repaired, entity);
+	}
 	buf_fini(&state);
 }
 
 /* ---- reading -------------------------------------------------------------------------------- */
 
-/* While starting, the order of the log decides between kinds: what does not fit what stands before
- * it counts for nobody. */
+/* From the beginning, the order of the log decides between kinds: what does not fit what stands
+ * before it counts for nobody. */
 static bool merge_one(struct crdt_entity *entity, struct span bytes, struct error *err)
 {
-	enum status status = crdt_merge(entity->crdt, bytes, err);
+	enum status status = crdt_merge(entity->next ? entity->next : entity->crdt, bytes, err);
 
-	if (status == ST_FAILED_PRECONDITION && entity->fsm.state == CRDT_STARTING) {
+	if (status == ST_FAILED_PRECONDITION &&
+	    (entity->next || entity->fsm.state == CRDT_STARTING)) {
 		LOG_LIMITED(WARN, CRDT_INCOMPATIBLE,
 			    LOG_SPAN("entity_name", crdt_entity_type(entity)),
 			    LOG_SPAN("entity_id", crdt_entity_id(entity)),
@@ -198,6 +247,8 @@ static void take_content(struct crdt_entity *entity, const struct crdt_log_conte
 {
 	struct error *err = &entity->table->error;
 
+	if (content->is_anew)
+		crdt_rebase_begin(entity, content->generation);
 	if (!merge_all(entity, content, err)) {
 		event->type =
 			entity->fsm.state == CRDT_STARTING ? CRDT_EV_READ_ERROR : CRDT_EV_MERGE_BAD;
@@ -208,11 +259,18 @@ static void take_content(struct crdt_entity *entity, const struct crdt_log_conte
 	event->is_news = content->state.data || content->delta_count > 0;
 	event->is_more = content->is_more;
 	entity->position = content->position;
+	if (!content->is_more)
+		crdt_rebase_read(entity);
+	if (entity->is_adopted && !content->is_more) {
+		event->is_news = true;
+		entity->is_adopted = false;
+	}
 	if (content->is_lost)
 		repair(entity);
 	if (!content->is_more && !entity->fsm.is_read_due)
 		compact_if_due(entity);
-	send_acks(entity, !content->is_more && !entity->fsm.is_read_due);
+	if (!entity->next)
+		send_acks(entity, !content->is_more && !entity->fsm.is_read_due);
 }
 
 static void on_read(void *data, const struct crdt_log_content *content)
@@ -234,6 +292,7 @@ static void on_read(void *data, const struct crdt_log_content *content)
 		(void)snprintf(text, sizeof(text), "The CRDT could not be read: %.460s",
 			       content->error ? content->error->message : "");
 		event.text = text;
+		crdt_rebase_fail(entity);
 	}
 	crdt_entity_run(entity, &event);
 	crdt_table_deliver(table);
@@ -244,9 +303,9 @@ void crdt_value_read(struct crdt_entity *entity)
 	struct crdt_table *table = entity->table;
 	struct journal_key key = key_of(entity);
 
-	entity->read = crdt_log_read(table->log, &key, entity->position,
-				     deadline_in(entity, table->limits.journal_timeout_ms), on_read,
-				     entity);
+	entity->read = crdt_log_read(
+		table->log, &key, (struct crdt_log_place){entity->position, entity->generation},
+		deadline_in(entity, table->limits.journal_timeout_ms), on_read, entity);
 }
 
 void crdt_value_load(struct crdt_entity *entity)
@@ -257,6 +316,8 @@ void crdt_value_load(struct crdt_entity *entity)
 	crdt_value_drop(entity);
 	entity->crdt = crdt_new(span_from_str(members_address(table->members)));
 	entity->position = 0;
+	entity->generation = CRDT_LOG_FIRST;
+	entity->is_fresh = true;
 	entity->deltas_since = 0;
 	entity->delta_bytes_since = 0;
 	entity->watch = crdt_log_watch(table->log, &key, on_news, entity);
@@ -304,7 +365,7 @@ static void note_written(struct crdt_entity *entity, const struct crdt_write *wr
 		crdt_entity_run(entity, &news);
 }
 
-static void on_written(void *data, const struct crdt_log_result *result)
+void crdt_value_on_written(void *data, const struct crdt_log_result *result)
 {
 	struct crdt_write *write = data;
 	struct crdt_entity *entity = write->entity;
@@ -312,7 +373,10 @@ static void on_written(void *data, const struct crdt_log_result *result)
 	struct crdt_item *item = write->item;
 	struct crdt_event event = {.type = CRDT_EV_WRITE_OK, .is_delete = write->is_delete};
 
+	if (result->result == JOURNAL_CONFLICT && crdt_rebase_hold(entity, write, result))
+		return;
 	count_write(write, result);
+	crdt_rebase_look(entity);
 	list_remove(&write->node);
 	if (item)
 		item->write = NULL;
@@ -328,6 +392,7 @@ static void on_written(void *data, const struct crdt_log_result *result)
 		if (item && !item->ticket)
 			crdt_outbox_remove(entity, item);
 	}
+	buf_fini(&write->kept);
 	mem_free(write);
 	crdt_entity_run(entity, &event);
 	crdt_table_deliver(table);
@@ -342,6 +407,8 @@ static struct crdt_write *write_new(struct crdt_entity *entity, struct crdt_item
 	write->entity = entity;
 	write->item = item;
 	write->start_ns = loop_now_ns(entity->table->loop);
+	write->decided = JOURNAL_CONFLICT;
+	buf_init(&write->kept, 0); /* it gets the item's */
 	item->write = write;
 	return write;
 }
@@ -360,10 +427,23 @@ static void follow_with(struct crdt_follow *follow, enum crdt_event_type type,
 	event->text = err->message;
 }
 
-static void update(struct crdt_entity *entity, struct crdt_item *item, struct crdt_follow *follow)
+/* The delta that stands in table->delta. */
+void crdt_value_append(struct crdt_entity *entity, struct crdt_write *write)
 {
 	struct crdt_table *table = entity->table;
 	struct journal_key key = key_of(entity);
+	const struct crdt_log_delta delta = {.bytes = buf_span(&table->delta),
+					     .generation = entity->generation,
+					     .wants_all = write->wants_all};
+
+	write->len = delta.bytes.len;
+	write->request = crdt_log_append(table->log, &key, &delta, write->deadline_ns,
+					 crdt_value_on_written, write);
+}
+
+static void update(struct crdt_entity *entity, struct crdt_item *item, struct crdt_follow *follow)
+{
+	struct crdt_table *table = entity->table;
 	struct crdt_fsm_call *call = item->ticket ? &item->ticket->call : NULL;
 	const struct crdt_out *out = &item->out;
 	uint64_t wait_ms =
@@ -382,9 +462,13 @@ static void update(struct crdt_entity *entity, struct crdt_item *item, struct cr
 		return;
 	}
 	write = write_new(entity, item);
-	write->len = buf_len(&table->delta);
-	write->request = crdt_log_append(table->log, &key, buf_span(&table->delta), out->wants_all,
-					 deadline_in(entity, wait_ms), on_written, write);
+	write->deadline_ns = deadline_in(entity, wait_ms);
+	write->wants_all = out->wants_all;
+	write->update = out->update;
+	if (entity->is_rebasing)
+		write->is_stale = true;
+	else
+		crdt_value_append(entity, write);
 }
 
 void crdt_value_change(struct crdt_entity *entity, const struct crdt_act *act,
@@ -408,8 +492,9 @@ void crdt_value_change(struct crdt_entity *entity, const struct crdt_act *act,
 				      : table->limits.journal_timeout_ms;
 	write = write_new(entity, item);
 	write->is_delete = true;
-	write->request = crdt_log_delete(table->log, &key, item->out.wants_all,
-					 deadline_in(entity, wait_ms), on_written, write);
+	write->request =
+		crdt_log_delete(table->log, &key, item->out.wants_all, deadline_in(entity, wait_ms),
+				crdt_value_on_written, write);
 }
 
 /* ---- telling the function ------------------------------------------------------------------- */
@@ -456,11 +541,13 @@ void crdt_value_drop(struct crdt_entity *entity)
 	entity->repair = NULL;
 	crdt_free(entity->crdt);
 	entity->crdt = NULL;
+	crdt_rebase_drop(entity);
 }
 
 void crdt_value_fini(struct crdt_entity *entity)
 {
 	crdt_value_drop(entity);
+	crdt_rebase_fini(entity);
 	while (!list_is_empty(&entity->writes)) {
 		struct crdt_write *write = list_entry(entity->writes.next, struct crdt_write, node);
 
@@ -468,6 +555,7 @@ void crdt_value_fini(struct crdt_entity *entity)
 		if (write->item)
 			write->item->write = NULL;
 		list_remove(&write->node);
+		buf_fini(&write->kept);
 		mem_free(write);
 	}
 }

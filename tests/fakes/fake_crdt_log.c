@@ -26,6 +26,7 @@ struct entity {
 	struct delta deltas[FAKE_DELTAS_MAX]; /* after the state */
 	size_t delta_count;
 	uint64_t state_position;
+	uint64_t generation;
 	struct buf state;
 	bool is_erased;
 };
@@ -45,6 +46,7 @@ struct request {
 	crdt_log_read_fn on_read;
 	void *data;
 	uint64_t after;
+	uint64_t generation; /* READ: that the reader has */
 	size_t acks_missing; /* WRITE */
 	uint64_t number;     /* WRITE with wants_all: what is to be acknowledged */
 	uint64_t deadline_ns;
@@ -76,6 +78,8 @@ struct fake_crdt_store {
 	uint64_t next_number;
 	size_t appends;
 	size_t compactions;
+	size_t collapses;
+	size_t conflicts;
 };
 
 struct fake_crdt_member {
@@ -92,6 +96,7 @@ struct fake_crdt_member {
 	bool is_held;
 	bool is_change_due;
 	bool is_unsettled;
+	bool is_conflict_unknown;
 };
 
 static struct fake_crdt_member *member_of(struct crdt_log *log)
@@ -162,12 +167,16 @@ static void answer_read(struct request *request)
 		.result = request->result.result,
 		.deltas = spans,
 		.position = request->after,
+		.generation = entity->generation,
+		.is_anew = entity->generation != request->generation,
 		.error = request->result.error,
 	};
 
+	if (content.is_anew)
+		content.position = 0;
 	if (content.result == JOURNAL_OK && entity->is_erased)
 		content.result = JOURNAL_ERASED;
-	if (content.result == JOURNAL_OK && entity->state_position > request->after) {
+	if (content.result == JOURNAL_OK && entity->state_position > content.position) {
 		content.state = buf_span(&entity->state);
 		content.position = entity->state_position;
 	}
@@ -260,14 +269,15 @@ static const struct journal_ops journal_ops = {.cancel = cancel};
 /* ---- the log -------------------------------------------------------------------------------- */
 
 static struct journal_request *fake_read(struct crdt_log *log, const struct journal_key *key,
-					 uint64_t after, uint64_t deadline_ns,
+					 struct crdt_log_place after, uint64_t deadline_ns,
 					 crdt_log_read_fn on_done, void *data)
 {
 	struct fake_crdt_member *member = member_of(log);
 	struct request *request = request_new(member, READ, find(member->store, key));
 
 	(void)deadline_ns;
-	request->after = after;
+	request->after = after.position;
+	request->generation = after.generation;
 	request->on_read = on_done;
 	request->data = data;
 	if (member->failing_reads > 0) {
@@ -299,8 +309,8 @@ static size_t tell(struct fake_crdt_member *from, struct entity *entity, uint64_
 
 /* delta NULL: delete. */
 static struct journal_request *write(struct crdt_log *log, const struct journal_key *key,
-				     const struct span *delta, bool wants_all, uint64_t deadline_ns,
-				     crdt_log_done_fn on_done, void *data)
+				     const struct crdt_log_delta *delta, bool wants_all,
+				     uint64_t deadline_ns, crdt_log_done_fn on_done, void *data)
 {
 	struct fake_crdt_member *member = member_of(log);
 	struct fake_crdt_store *store = member->store;
@@ -320,14 +330,19 @@ static struct journal_request *write(struct crdt_log *log, const struct journal_
 	} else if (entity->is_erased && delta) {
 		request->result.result = JOURNAL_ERASED;
 		return &request->base;
+	} else if (delta && delta->generation != entity->generation) {
+		store->conflicts++;
+		request->result.result = JOURNAL_CONFLICT;
+		request->result.is_outcome_unknown = member->is_conflict_unknown;
+		return &request->base;
 	}
 	if (delta) {
 		struct delta *last = &entity->deltas[entity->delta_count++];
 
 		BUG_ON(entity->delta_count > FAKE_DELTAS_MAX);
-		last->data = mem_zalloc(delta->len + 1);
-		last->len = delta->len;
-		memcpy(last->data, delta->data, delta->len);
+		last->data = mem_zalloc(delta->bytes.len + 1);
+		last->len = delta->bytes.len;
+		memcpy(last->data, delta->bytes.data, delta->bytes.len);
 	} else {
 		entity->is_erased = true;
 	}
@@ -342,10 +357,10 @@ static struct journal_request *write(struct crdt_log *log, const struct journal_
 }
 
 static struct journal_request *fake_append(struct crdt_log *log, const struct journal_key *key,
-					   struct span delta, bool wants_all, uint64_t deadline_ns,
+					   const struct crdt_log_delta *delta, uint64_t deadline_ns,
 					   crdt_log_done_fn on_done, void *data)
 {
-	return write(log, key, &delta, wants_all, deadline_ns, on_done, data);
+	return write(log, key, delta, delta->wants_all, deadline_ns, on_done, data);
 }
 
 static struct journal_request *fake_remove(struct crdt_log *log, const struct journal_key *key,
@@ -356,23 +371,33 @@ static struct journal_request *fake_remove(struct crdt_log *log, const struct jo
 }
 
 static struct journal_request *fake_compact(struct crdt_log *log, const struct journal_key *key,
-					    struct span state, uint64_t position,
+					    const struct crdt_log_merged *merged,
 					    uint64_t deadline_ns, crdt_log_done_fn on_done,
 					    void *data)
 {
 	struct fake_crdt_member *member = member_of(log);
 	struct entity *entity = find(member->store, key);
 	struct request *request = request_new(member, COMPACT, entity);
+	bool is_anew = merged->next != merged->place.generation;
+	uint64_t at = merged->place.position;
 
 	(void)deadline_ns;
 	request->on_done = on_done;
 	request->data = data;
 	member->store->compactions++;
-	if (position > entity->state_position) {
-		drop_deltas(entity, (size_t)(position - entity->state_position));
-		entity->state_position = position;
+	if (merged->place.generation != entity->generation ||
+	    (is_anew && at != entity->state_position + entity->delta_count)) {
+		member->store->conflicts++;
+		request->result.result = JOURNAL_CONFLICT;
+		return &request->base;
+	}
+	member->store->collapses += is_anew;
+	if (is_anew || at > entity->state_position) {
+		drop_deltas(entity, (size_t)(at - entity->state_position));
+		entity->state_position = at;
+		entity->generation = merged->next;
 		buf_reset(&entity->state);
-		BUG_ON(!buf_append(&entity->state, state));
+		BUG_ON(!buf_append(&entity->state, merged->state));
 	}
 	return &request->base;
 }
@@ -542,6 +567,43 @@ void fake_crdt_unsettle(struct fake_crdt_member *member, bool is_unsettled)
 size_t fake_crdt_appends(const struct fake_crdt_store *store)
 {
 	return store->appends;
+}
+
+size_t fake_crdt_collapses(const struct fake_crdt_store *store)
+{
+	return store->collapses;
+}
+
+size_t fake_crdt_conflicts(const struct fake_crdt_store *store)
+{
+	return store->conflicts;
+}
+
+void fake_crdt_make_conflicts_unknown(struct fake_crdt_member *member)
+{
+	member->is_conflict_unknown = true;
+}
+
+struct span fake_crdt_state(struct fake_crdt_store *store, const struct journal_key *key)
+{
+	return buf_span(&find(store, key)->state);
+}
+
+void fake_crdt_begin_generation(struct fake_crdt_store *store, const struct journal_key *key)
+{
+	find(store, key)->generation++;
+}
+
+void fake_crdt_append(struct fake_crdt_member *member, const struct journal_key *key,
+		      struct span delta)
+{
+	struct entity *entity = find(member->store, key);
+	const struct crdt_log_delta whole = {.bytes = delta, .generation = entity->generation};
+	struct request *request =
+		container_of(write(&member->log, key, &whole, false, DEADLINE_NEVER, NULL, NULL),
+			     struct request, base);
+
+	cancel(&request->base);
 }
 
 size_t fake_crdt_compactions(const struct fake_crdt_store *store)

@@ -39,9 +39,24 @@ void fake_crdt_hold(struct fake_crdt_member *member, bool is_held);
 /* Another process may be the same replica. */
 void fake_crdt_unsettle(struct fake_crdt_member *member, bool is_unsettled);
 
+/* What the fence refuses from now on may have been taken before. */
+void fake_crdt_make_conflicts_unknown(struct fake_crdt_member *member);
+
+/* A delta of this generation appears, from a member without an entity. */
+void fake_crdt_append(struct fake_crdt_member *member, const struct journal_key *key,
+		      struct span delta);
+
+/* What is stored becomes the state of another generation, as if it were written anew. */
+void fake_crdt_begin_generation(struct fake_crdt_store *store, const struct journal_key *key);
+
 /* What a test may look at, over all keys. */
 size_t fake_crdt_appends(const struct fake_crdt_store *store);
 size_t fake_crdt_compactions(const struct fake_crdt_store *store);
+/* States that were written anew; what the fence refused. */
+size_t fake_crdt_collapses(const struct fake_crdt_store *store);
+size_t fake_crdt_conflicts(const struct fake_crdt_store *store);
+/* The merged state of this entity; borrowed until the next turn. */
+struct span fake_crdt_state(struct fake_crdt_store *store, const struct journal_key *key);
 /* Deltas in the log of this entity, after its merged state. */
 size_t fake_crdt_deltas(struct fake_crdt_store *store, const struct journal_key *key);
 

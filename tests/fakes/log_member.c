@@ -159,6 +159,12 @@ static void after_read(struct log_replica *replica, bool is_more)
 	replica->ack_count = 0;
 }
 
+static void forget_words(struct log_replica *replica)
+{
+	while (replica->count > 0)
+		mem_free(replica->words[--replica->count]);
+}
+
 static void on_read(void *data, const struct crdt_log_content *content)
 {
 	struct log_replica *replica = data;
@@ -171,10 +177,13 @@ static void on_read(void *data, const struct crdt_log_content *content)
 		return;
 	}
 	replica->losses += content->is_lost;
+	BUG_ON(!content->is_anew && content->position < replica->position);
+	replica->generation = content->generation;
+	if (content->is_anew)
+		forget_words(replica);
 	add_all(replica, content->state);
 	for (size_t i = 0; i < content->delta_count; i++)
 		log_replica_add(replica, content->deltas[i]);
-	BUG_ON(content->position < replica->position);
 	replica->position = content->position;
 	after_read(replica, content->is_more);
 }
@@ -187,8 +196,10 @@ void log_replica_read(struct log_replica *replica)
 		replica->is_again = true;
 		return;
 	}
-	replica->reading = crdt_log_read(replica->member->log, &key, replica->position,
-					 clock_mono_ns() + READ_MS * NS_PER_MS, on_read, replica);
+	replica->reading =
+		crdt_log_read(replica->member->log, &key,
+			      (struct crdt_log_place){replica->position, replica->generation},
+			      clock_mono_ns() + READ_MS * NS_PER_MS, on_read, replica);
 }
 
 static void on_news(void *data, uint64_t position, uint64_t ack)
@@ -222,8 +233,7 @@ void log_replica_close(struct log_replica *replica)
 		return;
 	journal_cancel(replica->reading);
 	crdt_log_unwatch(replica->watch);
-	for (size_t i = 0; i < replica->count; i++)
-		mem_free(replica->words[i]);
+	forget_words(replica);
 	memset(replica, 0, sizeof(*replica));
 }
 
@@ -264,6 +274,26 @@ bool log_replica_wait(struct log_replica *replica, size_t count)
 			      clock_mono_ns() + 10 * NS_PER_S);
 }
 
+struct generation_want {
+	const struct log_replica *replica;
+	uint64_t generation;
+};
+
+static bool is_of_generation(void *data)
+{
+	const struct generation_want *want = data;
+
+	return want->replica->generation == want->generation && !want->replica->reading;
+}
+
+bool log_until_generation(struct log_replica *replica, uint64_t generation)
+{
+	struct generation_want want = {replica, generation};
+
+	return loop_run_until(replica->member->loop, is_of_generation, &want,
+			      clock_mono_ns() + 10 * NS_PER_S);
+}
+
 /* ---- requests ------------------------------------------------------------------------------- */
 static void on_done(void *data, const struct crdt_log_result *result)
 {
@@ -292,8 +322,9 @@ void log_append(struct log_member *member, struct log_answer *answer, const char
 	uint64_t deadline = begin(answer, timeout_ms);
 	struct journal_key key = key_of(id);
 
-	answer->request = crdt_log_append(member->log, &key, span_from_str(word), wants_all,
-					  deadline, on_done, answer);
+	const struct crdt_log_delta delta = {span_from_str(word), member->generation, wants_all};
+
+	answer->request = crdt_log_append(member->log, &key, &delta, deadline, on_done, answer);
 }
 
 void log_delete(struct log_member *member, struct log_answer *answer, const char *id,
@@ -311,8 +342,11 @@ void log_compact(struct log_member *member, struct log_answer *answer, const cha
 	uint64_t deadline = begin(answer, timeout_ms);
 	struct journal_key key = key_of(id);
 
-	answer->request =
-		crdt_log_compact(member->log, &key, state, position, deadline, on_done, answer);
+	const struct crdt_log_merged merged = {state,
+					       {position, member->generation},
+					       member->next ? member->next : member->generation};
+
+	answer->request = crdt_log_compact(member->log, &key, &merged, deadline, on_done, answer);
 }
 
 static bool is_set(void *data)

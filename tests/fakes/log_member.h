@@ -21,7 +21,9 @@ struct log_member {
 	struct journal *journal;
 	struct members *members;
 	struct crdt_log *log;
-	unsigned changes; /* of the view */
+	uint64_t generation; /* of its appends and states */
+	uint64_t next;	     /* of its states; 0: the same */
+	unsigned changes;    /* of the view */
 	bool has_left;
 };
 
@@ -49,6 +51,7 @@ struct log_replica {
 	bool is_again;
 	bool is_deaf; /* does not read, so does not acknowledge */
 	uint64_t position;
+	uint64_t generation;
 	char *words[LOG_WORDS_MAX];
 	size_t count;
 	uint64_t acks[LOG_ACKS_MAX];
@@ -70,6 +73,8 @@ void log_replica_add(struct log_replica *replica, struct span word);
 char *log_replica_state(const struct log_replica *replica);
 /* Waits (10 s) until it has so many words. */
 bool log_replica_wait(struct log_replica *replica, size_t count);
+/* Waits (10 s) until it has read the log of this generation. */
+bool log_until_generation(struct log_replica *replica, uint64_t generation);
 
 struct log_answer {
 	bool is_done;

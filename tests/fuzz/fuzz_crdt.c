@@ -32,7 +32,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct crdt *crdt = crdt_new(SPAN_LIT("a:1"));
 	struct crdt *other = crdt_new(SPAN_LIT("b:1"));
+	struct crdt *anew = crdt_new(SPAN_LIT("c:1"));
 	struct crdt_members nobody = {0};
+	size_t replicas = 0;
 	struct span state;
 	struct error err;
 	struct buf out;
@@ -50,10 +52,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		buf_reset(&out);
 		BUG_ON(crdt_put_init(crdt, &nobody, &out, &err) != ST_OK);
 		apply(crdt, other, span_skip(span_make(data + 1, size - 1), state.len));
-		crdt_collapse(crdt, &nobody);
+		buf_reset(&out);
+		BUG_ON(!crdt_put_collapsed(crdt, &out, &replicas));
+		BUG_ON(replicas > crdt_replica_count(crdt) + 1);
+		BUG_ON(crdt_merge(anew, buf_span(&out), &err) != ST_OK);
+		crdt_adopt(crdt, anew);
+		anew = NULL;
 		buf_fini(&out);
 	}
 	crdt_free(crdt);
 	crdt_free(other);
+	crdt_free(anew);
 	return 0;
 }

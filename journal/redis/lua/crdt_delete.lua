@@ -11,7 +11,7 @@ if not h[2] then s = string.format('%.0f', tonumber(s) + 1) end
 redis.call('PUBLISH', ARGV[2], ARGV[3] .. s .. ARGV[4])
 if not h[2] then
   redis.call('HSET', KEYS[1], 's', s, 'x', ARGV[1])
-  redis.call('HDEL', KEYS[1], 'zs', 'zp', 'zw')
+  redis.call('HDEL', KEYS[1], 'zs', 'zp', 'zw', 'n')
   redis.call('UNLINK', KEYS[2])
 end
 return {'OK', s}

@@ -290,6 +290,53 @@ static void compacts(void **state)
 	mem_free(text);
 }
 
+/* The fence: nothing of one generation meets anything of another. */
+static void a_state_that_is_written_anew(void **state)
+{
+	(void)state;
+	open_replicas("room");
+	for (char c = 'a'; c < 'd'; c++)
+		append(0, (char[]){c, 0});
+	assert_true(log_replica_wait(&replicas[1], 3));
+	members[1].next = 18446744073709551615U;
+	/* Without the last delta it is refused, and changes nothing. */
+	log_compact(&members[1], &answer, "room", SPAN_LIT("x"), replicas[1].position - 1, LONG_MS);
+	assert_true(log_wait(&members[1], &answer));
+	assert_int_equal(answer.result, JOURNAL_CONFLICT);
+	assert_string_equal(redis_server_ask(server, "XLEN " DELTAS_KEY), "3");
+	/* With all it is taken, once. */
+	for (int i = 0; i < 2; i++) {
+		log_compact(&members[1], &answer, "room", SPAN_LIT("x"), replicas[1].position,
+			    LONG_MS);
+		assert_true(log_wait(&members[1], &answer));
+		assert_int_equal(answer.result, JOURNAL_OK);
+	}
+	assert_string_equal(redis_server_ask(server, "EXISTS " DELTAS_KEY), "0");
+	/* An append that was computed before it comes too late, and so does a state. */
+	log_append(&members[0], &answer, "room", "d", false, LONG_MS);
+	assert_true(log_wait(&members[0], &answer));
+	assert_int_equal(answer.result, JOURNAL_CONFLICT);
+	assert_false(answer.is_unknown);
+	log_compact(&members[0], &answer, "room", SPAN_LIT("a b c"), replicas[1].position, LONG_MS);
+	assert_true(log_wait(&members[0], &answer));
+	assert_int_equal(answer.result, JOURNAL_CONFLICT);
+	/* Who reads on gets all of it, and lets go of what it has. */
+	log_replica_read(&replicas[0]);
+	assert_true(log_until_generation(&replicas[0], members[1].next));
+	assert_int_equal(replicas[0].count, 1);
+	assert_true(log_replica_has(&replicas[0], "x"));
+	members[0].generation = members[1].next;
+	append(0, "d");
+	assert_int_equal(answer.result, JOURNAL_OK);
+	assert_true(log_until_generation(&replicas[2], members[1].next));
+	assert_true(log_replica_wait(&replicas[2], 2));
+	/* One that was to begin another generation from the old one is too late as well. */
+	members[1].next = 7;
+	log_compact(&members[1], &answer, "room", SPAN_LIT("y"), replicas[0].position, LONG_MS);
+	assert_true(log_wait(&members[1], &answer));
+	assert_int_equal(answer.result, JOURNAL_CONFLICT);
+}
+
 /* Compaction at full speed under appends of the others: no replica misses anything. */
 static void compaction_races_with_appends(void **state)
 {
@@ -732,6 +779,7 @@ int main(void)
 		ROW(a_key_is_checked),
 		ROW(damage_is_named),
 		ROW(compacts),
+		ROW(a_state_that_is_written_anew),
 		ROW(compaction_races_with_appends),
 		ROW(a_large_state_is_read),
 		ROW(deletes_for_ever),
