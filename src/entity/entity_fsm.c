@@ -238,6 +238,8 @@ static void crash(struct entity_fsm *fsm, enum status code, const char *text,
 	}
 	if (is_loading(fsm))
 		put(acts, ENTITY_ACT_CANCEL_LOAD);
+	if (fsm->state == ENTITY_SEARCHING || fsm->state == ENTITY_RECALLING)
+		put(acts, ENTITY_ACT_CANCEL_SEARCH);
 	drop_stream(fsm, acts);
 	fsm->crashes++;
 	put(acts, ENTITY_ACT_CRASHED)->text = text;
@@ -257,17 +259,36 @@ static void half_close(struct entity_fsm *fsm, enum entity_state state, struct e
 	entity_fsm_enter(fsm, state);
 }
 
+/* The first of the queue, by what is known of it. While the journal is asked for one that may have
+ * been executed, it stays in the queue; a new activation asks again. */
+static void take_next(struct entity_fsm *fsm, struct entity_acts *acts)
+{
+	if (fsm->next == ENTITY_NEXT_SEARCH) {
+		put(acts, ENTITY_ACT_SEARCH);
+		put_timer(acts, ENTITY_TIMER_NONE, 0);
+		entity_fsm_enter(fsm, ENTITY_SEARCHING);
+		return;
+	}
+	fsm->queued--;
+	fsm->has_current = true;
+	if (fsm->next == ENTITY_NEXT_RECALL) {
+		put(acts, ENTITY_ACT_RECALL);
+		put_timer(acts, ENTITY_TIMER_NONE, 0);
+		entity_fsm_enter(fsm, ENTITY_RECALLING);
+	} else {
+		put(acts, ENTITY_ACT_SEND_COMMAND)->command_id = ++fsm->command_id;
+		put_timer(acts, ENTITY_TIMER_COMMAND, fsm->config->command_timeout_ms);
+		entity_fsm_enter(fsm, ENTITY_BUSY);
+	}
+}
+
 /* The function is up to date and nothing is under way. */
 static void ready(struct entity_fsm *fsm, struct entity_acts *acts)
 {
 	if (fsm->is_renew_wanted) {
 		half_close(fsm, ENTITY_STOPPING, acts);
 	} else if (fsm->queued > 0) {
-		fsm->queued--;
-		fsm->has_current = true;
-		put(acts, ENTITY_ACT_SEND_COMMAND)->command_id = ++fsm->command_id;
-		put_timer(acts, ENTITY_TIMER_COMMAND, fsm->config->command_timeout_ms);
-		entity_fsm_enter(fsm, ENTITY_BUSY);
+		take_next(fsm, acts);
 	} else if (fsm->is_stop_wanted) {
 		half_close(fsm, ENTITY_STOPPING, acts);
 	} else {
@@ -293,6 +314,14 @@ static void restart(struct entity_fsm *fsm, struct entity_acts *acts)
 	}
 }
 
+static void leave_lost_stream(struct entity_fsm *fsm, struct entity_acts *acts)
+{
+	if (fsm->queued > 0)
+		crash(fsm, ST_UNKNOWN, texts(fsm)->termination, acts);
+	else
+		vanish(fsm, acts);
+}
+
 /* The command at hand is dealt with; the function's state still stands. */
 static void go_on(struct entity_fsm *fsm, struct entity_acts *acts)
 {
@@ -300,10 +329,7 @@ static void go_on(struct entity_fsm *fsm, struct entity_acts *acts)
 	if (fsm->is_restart) {
 		restart(fsm, acts);
 	} else if (fsm->stream == ENTITY_STREAM_LOST) {
-		if (fsm->queued > 0)
-			crash(fsm, ST_UNKNOWN, texts(fsm)->termination, acts);
-		else
-			vanish(fsm, acts);
+		leave_lost_stream(fsm, acts);
 	} else {
 		put(acts, ENTITY_ACT_READ);
 		ready(fsm, acts);
@@ -485,7 +511,8 @@ static void on_stream_over(struct entity_fsm *fsm, const struct entity_event *ev
 		reload(fsm, acts);
 	} else if (fsm->state == ENTITY_RESTARTING) {
 		activate(fsm, acts);
-	} else if (fsm->state != ENTITY_APPENDING && fsm->state != ENTITY_VERIFYING) {
+	} else if (fsm->state != ENTITY_APPENDING && fsm->state != ENTITY_VERIFYING &&
+		   fsm->state != ENTITY_RECALLING) {
 		crash(fsm, ST_UNKNOWN, texts(fsm)->termination, acts);
 	}
 }
@@ -614,28 +641,40 @@ static void on_append_dup_mine(struct entity_fsm *fsm, const struct entity_event
 	reload(fsm, acts);
 }
 
+/* With a key its reply is stored: the window of the next activation knows it. */
 static void on_append_dup_other(struct entity_fsm *fsm, const struct entity_event *event,
 				struct entity_acts *acts)
 {
-	(void)event;
 	BUG_ON(fsm->state != ENTITY_APPENDING);
+	if (event->is_keyed) {
+		try_again(fsm, acts);
+		return;
+	}
 	fail_current(fsm, ST_ABORTED, ENTITY_TEXT_EXECUTED, acts);
 	reload(fsm, acts);
+}
+
+/* Which state an answer of the journal belongs to. */
+static enum entity_state asked_in(enum entity_event_type type)
+{
+	if (type == ENTITY_EV_APPEND_CONFLICT || type == ENTITY_EV_APPEND_ERASED)
+		return ENTITY_APPENDING;
+	if (type == ENTITY_EV_RECALL_CONFLICT || type == ENTITY_EV_RECALL_ERASED)
+		return ENTITY_RECALLING;
+	return ENTITY_VERIFYING;
 }
 
 static void on_conflict(struct entity_fsm *fsm, const struct entity_event *event,
 			struct entity_acts *acts)
 {
-	BUG_ON(fsm->state !=
-	       (event->type == ENTITY_EV_APPEND_CONFLICT ? ENTITY_APPENDING : ENTITY_VERIFYING));
+	BUG_ON(fsm->state != asked_in(event->type));
 	try_again(fsm, acts);
 }
 
 static void on_erased(struct entity_fsm *fsm, const struct entity_event *event,
 		      struct entity_acts *acts)
 {
-	BUG_ON(fsm->state !=
-	       (event->type == ENTITY_EV_APPEND_ERASED ? ENTITY_APPENDING : ENTITY_VERIFYING));
+	BUG_ON(fsm->state != asked_in(event->type));
 	give_up(fsm, ST_FAILED_PRECONDITION, ENTITY_TEXT_ERASED, acts);
 }
 
@@ -665,6 +704,53 @@ static void on_verify_error(struct entity_fsm *fsm, const struct entity_event *e
 	go_on(fsm, acts);
 }
 
+/* ---- commands that were executed before ------------------------------------------------------ */
+
+static void on_window_read(struct entity_fsm *fsm, const struct entity_event *event,
+			   struct entity_acts *acts)
+{
+	BUG_ON(fsm->state != ENTITY_SEARCHING || event->next == ENTITY_NEXT_SEARCH);
+	ready(fsm, acts);
+}
+
+/* As an append that failed: the one at hand hears it, the others get a new activation. */
+static void on_window_error(struct entity_fsm *fsm, const struct entity_event *event,
+			    struct entity_acts *acts)
+{
+	BUG_ON(fsm->state != ENTITY_SEARCHING);
+	fail_first(fsm, event->code, event->text, acts);
+	reload(fsm, acts);
+}
+
+/* As go_on, but the function had nothing to do with it and is being listened to all the time. */
+static void recalled(struct entity_fsm *fsm, struct entity_acts *acts)
+{
+	if (fsm->stream == ENTITY_STREAM_LOST)
+		leave_lost_stream(fsm, acts);
+	else
+		ready(fsm, acts);
+}
+
+/* That the function answers is not shown by this: its crashes and restarts still count. */
+static void on_recall_ok(struct entity_fsm *fsm, const struct entity_event *event,
+			 struct entity_acts *acts)
+{
+	(void)event;
+	BUG_ON(fsm->state != ENTITY_RECALLING);
+	put(acts, ENTITY_ACT_ANSWER);
+	fsm->has_current = false;
+	fsm->attempts = 0;
+	recalled(fsm, acts);
+}
+
+static void on_recall_refused(struct entity_fsm *fsm, const struct entity_event *event,
+			      struct entity_acts *acts)
+{
+	BUG_ON(fsm->state != ENTITY_RECALLING);
+	fail_current(fsm, event->code, event->text, acts);
+	recalled(fsm, acts);
+}
+
 /* ---- interface ------------------------------------------------------------------------------ */
 
 static const handler_fn handlers[ENTITY_EVENTS_] = {
@@ -687,6 +773,7 @@ void entity_fsm_step(struct entity_fsm *fsm, const struct entity_event *event,
 {
 	actions->count = 0;
 	BUG_ON(event->type >= ENTITY_EVENTS_);
+	fsm->next = event->next;
 	handlers[event->type](fsm, event, actions);
 }
 

@@ -15,7 +15,9 @@
  *
  * What it guarantees, whatever the events:
  *  - one command at most is with the function;
- *  - ANSWER only after APPEND_OK, APPEND_DUP_MINE or VERIFY_OK of that very reply;
+ *  - ANSWER only after APPEND_OK, APPEND_DUP_MINE, VERIFY_OK or RECALL_OK of that very reply;
+ *  - a command that may have been executed before (next) goes to the function only when it is known
+ *    that it was not, within the window; what was executed is answered from what was stored;
  *  - every command that was reported is answered or failed exactly once;
  *  - events reach the function without gap or repetition, before the first command.
  * A value entity has one state instead of events: it comes whole with the head (no pages), a reply
@@ -87,8 +89,17 @@ struct entity_fsm_config {
 	unsigned restart_retries;
 };
 
+/* What is to be done with the head of the queue when its turn comes. */
+enum entity_next {
+	ENTITY_NEXT_SEND,   /* it is new, or the queue is empty */
+	ENTITY_NEXT_SEARCH, /* it may have been executed, and the window is not at hand */
+	ENTITY_NEXT_RECALL, /* it was executed */
+};
+
 struct entity_event {
 	enum entity_event_type type;
+	enum entity_next next;	    /* of every event: as the queue is when it is fed */
+	bool is_keyed;		    /* APPEND_DUP_OTHER: its reply was stored */
 	bool is_head;		    /* UNQUEUED: it was the next to be sent */
 	bool is_generation_0_1;	    /* STREAM_OPEN */
 	uint64_t command_id;	    /* REPLY, FAILURE */
@@ -98,8 +109,8 @@ struct entity_event {
 	struct journal_id tag;	    /* APPEND_DUP_MINE: of this attempt */
 	uint64_t snapshot_sequence; /* LOAD_HEAD: 0 for none */
 	uint64_t first_sequence;    /* LOAD_PAGE */
-	enum status code;	    /* STREAM_*, *_ERROR, APPEND_UNKNOWN: for the caller */
-	const char *text;	    /* the same; borrowed until its actions are done */
+	enum status code; /* STREAM_*, *_ERROR, APPEND_UNKNOWN, RECALL_REFUSED: for the caller */
+	const char *text; /* the same; borrowed until its actions are done */
 };
 
 struct entity_act {
@@ -132,6 +143,7 @@ struct entity_fsm {
 	bool is_renew_wanted;	  /* by RENEW: the present stream takes no further command */
 	bool is_leaving;	  /* by HAND_OVER, until the command at hand is done */
 	bool is_restart;	  /* of the reply at hand */
+	enum entity_next next;	  /* within a step */
 	unsigned attempts;	  /* conflicts of the command at hand or at the head of the queue */
 	unsigned crashes;	  /* since the last answer */
 	unsigned restarts;	  /* likewise */

@@ -4,6 +4,7 @@
  *   scenario NAME             begins one; everything before it is forgotten
  *   kind value                of the entity (default: event sourced)
  *   generation 0.1            of the function, for streams opened from now on (default 0.2)
+ *   next send|search|recall   what is known of the head of the queue from now on
  *   given STATE               brings a fresh machine there; its actions are not looked at:
  *                             connecting, loading, replaying, idle, busy (command 1), appending
  * (one event on sequence 3), verifying; each but idle with one command > EVENT [key=value]... feeds
@@ -32,6 +33,7 @@ struct runner {
 	size_t act_at; /* next action that must be named */
 	bool is_generation_0_1;
 	bool is_value;
+	enum entity_next next;
 	uint64_t now_ms;
 	uint64_t due_ms; /* 0: timer not set */
 	char text[TEXT_MAX];
@@ -103,9 +105,12 @@ static void all_named(struct runner *run)
 	fail(run, "action not expected before this line: %s", text);
 }
 
-static void feed(struct runner *run, const struct entity_event *event)
+static void feed(struct runner *run, const struct entity_event *fed)
 {
-	entity_fsm_step(&run->fsm, event, &run->acts);
+	struct entity_event event = *fed;
+
+	event.next = run->next;
+	entity_fsm_step(&run->fsm, &event, &run->acts);
 	run->act_at = 0;
 	for (size_t i = 0; i < run->acts.count; i++) {
 		const struct entity_act *act = &run->acts.items[i];
@@ -206,6 +211,8 @@ static void set_key(struct runner *run, struct entity_event *event, const char *
 		event->event_count = number(run, value);
 	else if (strcmp(key, "restart") == 0)
 		event->is_restart = true;
+	else if (strcmp(key, "keyed") == 0)
+		event->is_keyed = true;
 	else if (strcmp(key, "head") == 0)
 		event->is_head = true;
 	else if (strcmp(key, "seq") == 0)
@@ -290,6 +297,23 @@ static void on_wait_line(struct runner *run, const char *text)
 	}
 }
 
+static void on_next_line(struct runner *run, const char *text)
+{
+	static const char *const names[] = {
+		[ENTITY_NEXT_SEND] = "send",
+		[ENTITY_NEXT_SEARCH] = "search",
+		[ENTITY_NEXT_RECALL] = "recall",
+	};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (strcmp(names[i], text) == 0) {
+			run->next = (enum entity_next)i;
+			return;
+		}
+	}
+	fail(run, "no next %s", text);
+}
+
 static void begin(struct runner *run)
 {
 	run->config = (struct entity_fsm_config){
@@ -302,6 +326,7 @@ static void begin(struct runner *run)
 		.restart_retries = 3,
 	};
 	run->is_value = false;
+	run->next = ENTITY_NEXT_SEND;
 	fresh(run);
 	run->acts.count = 0;
 	run->act_at = 0;
@@ -327,7 +352,9 @@ static void on_line(struct runner *run, char *line)
 	else if (strcmp(line, "kind value") == 0) {
 		run->is_value = true;
 		fresh(run);
-	} else if (strncmp(line, "generation ", 11) == 0)
+	} else if (strncmp(line, "next ", 5) == 0)
+		on_next_line(run, line + 5);
+	else if (strncmp(line, "generation ", 11) == 0)
 		run->is_generation_0_1 = strcmp(line + 11, "0.1") == 0;
 	else if (strncmp(line, "= ", 2) != 0)
 		fail(run, "not a statement: %s", line);

@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "src/base/span.h"
 #include "src/base/text.h"
@@ -17,6 +18,8 @@
 #define STEPS_MAX 120
 #define COMMANDS_MAX 64
 #define QUEUE_MAX 5
+/* Idempotency keys; 0 is none. */
+#define KEYS 4
 
 struct world {
 	uint64_t random;
@@ -57,6 +60,16 @@ struct world {
 	uint64_t load_at;
 	bool wants_append;
 	bool wants_verify;
+	bool wants_search;
+	bool wants_recall;
+
+	/* keys: of commands; what the journal has of each, as sequences of its first and last
+	 * event; what the entity knows, of which a new activation knows nothing */
+	unsigned key_of[COMMANDS_MAX];
+	uint64_t first_at[KEYS];
+	uint64_t last_at[KEYS];
+	bool has_window;
+	uint64_t known[KEYS];
 
 	/* the reply at hand */
 	bool has_reply;
@@ -114,6 +127,29 @@ static unsigned pop_queue(struct world *w)
 	return command;
 }
 
+/* What the shell says of the head of the queue. */
+static enum entity_next next_of(const struct world *w)
+{
+	unsigned key = w->queue_len > 0 ? w->key_of[w->queue[0]] : 0;
+
+	if (key == 0)
+		return ENTITY_NEXT_SEND;
+	if (!w->has_window)
+		return ENTITY_NEXT_SEARCH;
+	return w->known[key] > 0 ? ENTITY_NEXT_RECALL : ENTITY_NEXT_SEND;
+}
+
+/* The journal took in count events of a command with this key. Never twice: that is the point. */
+static void log_events(struct world *w, unsigned key, uint64_t count)
+{
+	if (key > 0) {
+		PROMISE(w, w->first_at[key] == 0);
+		w->first_at[key] = w->log_len + 1;
+		w->last_at[key] = w->log_len + count;
+	}
+	w->log_len += count;
+}
+
 /* ---- actions against the model -------------------------------------------------------------- */
 
 static void stream_gone(struct world *w)
@@ -140,6 +176,7 @@ static void act_send(struct world *w, const struct entity_act *act)
 	} else {
 		PROMISE(w, w->is_open && w->has_init && !w->is_loading);
 		PROMISE(w, w->current < 0 && !w->wants_append && !w->wants_verify);
+		PROMISE(w, !w->wants_search && !w->wants_recall && next_of(w) == ENTITY_NEXT_SEND);
 		PROMISE(w, act->command_id == w->last_id + 1);
 		PROMISE(w, w->function_seq == w->fsm.head.sequence);
 		w->last_id = act->command_id;
@@ -167,9 +204,16 @@ static void act_stream(struct world *w, const struct entity_act *act)
 
 static void act_journal(struct world *w, const struct entity_act *act)
 {
+	if (act->type == ENTITY_ACT_CANCEL_SEARCH) {
+		w->wants_search = false;
+		w->wants_recall = false;
+		return;
+	}
 	PROMISE(w, !w->wants_append && !w->wants_verify);
+	PROMISE(w, !w->wants_search && !w->wants_recall);
 	if (act->type == ENTITY_ACT_LOAD) {
 		PROMISE(w, !w->is_loading);
+		w->has_window = false;
 		w->is_loading = true;
 		w->wants_head = true;
 	} else if (act->type == ENTITY_ACT_LOAD_NEXT) {
@@ -180,6 +224,13 @@ static void act_journal(struct world *w, const struct entity_act *act)
 		w->is_loading = false;
 		w->wants_head = false;
 		w->wants_page = false;
+	} else if (act->type == ENTITY_ACT_SEARCH) {
+		PROMISE(w, next_of(w) == ENTITY_NEXT_SEARCH && w->current < 0);
+		w->wants_search = true;
+	} else if (act->type == ENTITY_ACT_RECALL) {
+		PROMISE(w, next_of(w) == ENTITY_NEXT_RECALL && w->current < 0);
+		w->current = (int)pop_queue(w);
+		w->wants_recall = true;
 	} else {
 		PROMISE(w, w->has_reply && w->current >= 0);
 		PROMISE(w, w->function_seq == w->fsm.head.sequence);
@@ -231,7 +282,7 @@ static void act_one(struct world *w, const struct entity_act *act)
 		act_stream(w, act);
 	else if (act->type <= ENTITY_ACT_SEND_COMMAND)
 		act_send(w, act);
-	else if (act->type <= ENTITY_ACT_VERIFY)
+	else if (act->type <= ENTITY_ACT_CANCEL_SEARCH)
 		act_journal(w, act);
 	else if (act->type <= ENTITY_ACT_FAIL_QUEUE)
 		act_caller(w, act);
@@ -248,7 +299,8 @@ static void act_one(struct world *w, const struct entity_act *act)
 static void check_after(struct world *w)
 {
 	const struct entity_fsm *fsm = &w->fsm;
-	bool asks_journal = w->wants_append || w->wants_verify;
+	bool is_deaf = w->wants_append || w->wants_verify;
+	bool asks_journal = is_deaf || w->wants_search || w->wants_recall;
 
 	PROMISE(w, fsm->queued == w->queue_len);
 	PROMISE(w, fsm->has_current == (w->current >= 0));
@@ -261,7 +313,7 @@ static void check_after(struct world *w)
 	/* every wait ends by itself: a timer, or the journal's own deadline */
 	PROMISE(w, w->has_timer != asks_journal);
 	/* what the function says is always heard, but while its reply is with the journal */
-	PROMISE(w, !w->is_open || w->is_reading != asks_journal);
+	PROMISE(w, !w->is_open || w->is_reading != is_deaf);
 	PROMISE(w, w->queue_len == 0 || fsm->state != ENTITY_IDLE);
 	PROMISE(w, !w->is_value ||
 			   (fsm->state != ENTITY_REPLAYING && fsm->state != ENTITY_RESTARTING));
@@ -276,6 +328,7 @@ static void step(struct world *w, struct entity_event event)
 		       entity_event_name(event.type), (unsigned long long)event.command_id,
 		       event.event_count, (unsigned long long)event.head.sequence);
 	event.text = event.text ? event.text : "text";
+	event.next = next_of(w);
 	entity_fsm_step(&w->fsm, &event, &w->acts);
 	taken[before][w->fsm.state] = true;
 	for (size_t i = 0; i < w->acts.count; i++) {
@@ -298,13 +351,20 @@ static void step_type(struct world *w, enum entity_event_type type)
 
 /* ---- what may happen ------------------------------------------------------------------------ */
 
+/* A third of them carry a key, which others may have carried. */
+static void new_command(struct world *w)
+{
+	w->key_of[w->command_count] = draw(w, 3) == 0 ? 1 + (unsigned)draw(w, KEYS - 1) : 0;
+	w->queue[w->queue_len++] = w->command_count++;
+	step_type(w, ENTITY_EV_COMMAND);
+}
+
 static void caller_event(struct world *w)
 {
 	size_t at;
 
 	if (w->queue_len < QUEUE_MAX - 1 && w->command_count < COMMANDS_MAX && draw(w, 3) != 0) {
-		w->queue[w->queue_len++] = w->command_count++;
-		step_type(w, ENTITY_EV_COMMAND);
+		new_command(w);
 	} else if (w->queue_len > 0 && draw(w, 2) == 0) {
 		at = draw(w, w->queue_len);
 		w->is_dropped[w->queue[at]] = true;
@@ -378,6 +438,8 @@ static void load_event(struct world *w)
 	} else if (w->wants_head) {
 		w->wants_head = false;
 		w->load_end = w->log_len;
+		w->has_window = w->log_len == 0; /* nothing to be read */
+		memset(w->known, 0, sizeof(w->known));
 		w->load_at = w->is_value ? w->log_len : draw(w, w->log_len + 1);
 		w->is_loading = !w->is_value;
 		w->function_seq = w->load_at;
@@ -400,35 +462,94 @@ static void load_event(struct world *w)
 	}
 }
 
-static void append_event(struct world *w)
+/* Another process appended, perhaps for a command that is under way here, too. */
+static void elsewhere(struct world *w)
+{
+	unsigned key = draw(w, 2) ? 0 : 1 + (unsigned)draw(w, KEYS - 1);
+
+	if (draw(w, 3) != 0 && (w->current < 0 || !w->wants_append))
+		return;
+	log_events(w, w->first_at[key] ? 0 : key, 1);
+}
+
+/* The head was as expected, or had been. */
+static void append_done(struct world *w, unsigned key, struct entity_event *event)
+{
+	log_events(w, key, w->reply_events);
+	if (w->has_window && key > 0)
+		w->known[key] = w->last_at[key];
+	w->function_seq += w->reply_events;
+	if (draw(w, 4) == 0) {
+		event->type = ENTITY_EV_APPEND_DUP_MINE;
+		event->tag.bytes[0] = 1;
+		event->head.tag.bytes[0] = (uint8_t)(1 + draw(w, 2));
+		w->log_len += event->head.tag.bytes[0] - 1U;
+	}
+	event->head.sequence = w->log_len;
+	w->is_proved = true;
+}
+
+static void append_failed(struct world *w, unsigned key, struct entity_event *event)
 {
 	static const enum entity_event_type failures[] = {
 		ENTITY_EV_APPEND_DUP_OTHER, ENTITY_EV_APPEND_CONFLICT, ENTITY_EV_APPEND_ERASED,
 		ENTITY_EV_APPEND_ERROR,	    ENTITY_EV_APPEND_UNKNOWN,
 	};
+
+	if (w->fsm.head.sequence == w->log_len)
+		event->type = failures[draw(w, 5)];
+	else if (key > 0 && w->first_at[key] == w->fsm.head.sequence + 1)
+		event->type = ENTITY_EV_APPEND_DUP_OTHER;
+	else
+		event->type = ENTITY_EV_APPEND_CONFLICT;
+	event->is_keyed = key > 0;
+	/* by chance: what nobody knows did happen; or somebody else has just been first */
+	if ((event->type == ENTITY_EV_APPEND_UNKNOWN && draw(w, 2) == 0) ||
+	    (event->type == ENTITY_EV_APPEND_DUP_OTHER && w->fsm.head.sequence == w->log_len))
+		log_events(w, key, w->reply_events);
+	/* the function has applied what was not stored */
+	w->function_seq = UINT64_MAX;
+}
+
+static void append_event(struct world *w)
+{
 	struct entity_event event = {.type = ENTITY_EV_APPEND_OK, .code = ST_UNAVAILABLE};
-	bool is_current = w->fsm.head.sequence == w->log_len;
+	unsigned key = w->current >= 0 ? w->key_of[w->current] : 0;
 
 	w->wants_append = false;
-	if (is_current && draw(w, 3) != 0) {
-		w->log_len += w->reply_events;
-		w->function_seq += w->reply_events;
-		event.head.sequence = w->log_len;
-		if (draw(w, 4) == 0) {
-			event.type = ENTITY_EV_APPEND_DUP_MINE;
-			event.tag.bytes[0] = 1;
-			event.head.tag.bytes[0] = (uint8_t)(1 + draw(w, 2));
-			w->log_len += event.head.tag.bytes[0] - 1U;
-			event.head.sequence = w->log_len;
-		}
-		w->is_proved = true;
-	} else {
-		event.type = is_current ? failures[draw(w, 5)] : ENTITY_EV_APPEND_CONFLICT;
-		if (event.type == ENTITY_EV_APPEND_UNKNOWN && draw(w, 2) == 0)
-			w->log_len += w->reply_events;
-		/* the function has applied what was not stored */
-		w->function_seq = UINT64_MAX;
+	if (w->fsm.head.sequence == w->log_len && draw(w, 3) != 0)
+		append_done(w, key, &event);
+	else
+		append_failed(w, key, &event);
+	step(w, event);
+}
+
+static void search_event(struct world *w)
+{
+	w->wants_search = false;
+	if (draw(w, 8) == 0) {
+		step_type(w, ENTITY_EV_WINDOW_ERROR);
+		return;
 	}
+	w->has_window = true;
+	for (unsigned key = 1; key < KEYS; key++)
+		w->known[key] = w->last_at[key] <= w->fsm.head.sequence ? w->last_at[key] : 0;
+	step_type(w, ENTITY_EV_WINDOW_READ);
+}
+
+static void recall_event(struct world *w)
+{
+	static const enum entity_event_type others[] = {
+		ENTITY_EV_RECALL_REFUSED, ENTITY_EV_RECALL_CONFLICT, ENTITY_EV_RECALL_ERASED,
+		ENTITY_EV_RECALL_ERROR};
+	struct entity_event event = {.type = ENTITY_EV_RECALL_OK, .code = ST_UNAVAILABLE};
+
+	w->wants_recall = false;
+	if (w->fsm.head.sequence != w->log_len)
+		event.type = ENTITY_EV_RECALL_CONFLICT;
+	else if (draw(w, 4) == 0)
+		event.type = others[draw(w, 4)];
+	w->is_proved = event.type == ENTITY_EV_RECALL_OK;
 	step(w, event);
 }
 
@@ -456,13 +577,12 @@ static void any_event(struct world *w)
 		w->fsm.kind = w->is_value ? ENTITY_FSM_VALUE : ENTITY_FSM_EVENTS;
 		w->is_gone = false;
 		w->is_generation_0_1 = draw(w, 4) == 0;
-		w->queue[w->queue_len++] = w->command_count++;
-		step_type(w, ENTITY_EV_COMMAND);
+		new_command(w);
 	} else if (kind == 0 && w->has_timer) {
 		w->has_timer = false;
 		step_type(w, ENTITY_EV_TIMEOUT);
 	} else if (kind == 1) {
-		w->log_len += draw(w, 3) == 0; /* another process appended */
+		elsewhere(w);
 	} else if (kind <= 4) {
 		caller_event(w);
 	} else if (kind <= 10 && (w->wants_head || w->wants_page)) {
@@ -471,6 +591,10 @@ static void any_event(struct world *w)
 		append_event(w);
 	} else if (w->wants_verify && kind > 8) {
 		verify_event(w);
+	} else if (w->wants_search && kind > 8) {
+		search_event(w);
+	} else if (w->wants_recall && kind > 8) {
+		recall_event(w);
 	} else if (w->is_open || w->is_opening) {
 		stream_event(w);
 	}
@@ -486,6 +610,10 @@ static void wind_up(struct world *w)
 			append_event(w);
 		else if (w->wants_verify)
 			verify_event(w);
+		else if (w->wants_search)
+			search_event(w);
+		else if (w->wants_recall)
+			recall_event(w);
 		else if (w->has_timer) {
 			w->has_timer = false;
 			step_type(w, ENTITY_EV_TIMEOUT);
