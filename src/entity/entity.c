@@ -377,6 +377,12 @@ static void act_reset(struct entity *entity)
 	entity_stream_reset(&entity->stream);
 }
 
+static void act_cancel_search(struct entity *entity)
+{
+	journal_cancel(entity->request);
+	entity->request = NULL;
+}
+
 /* Actions with neither arguments nor an outcome. */
 static void act_plain(struct entity *entity, enum entity_act_type type)
 {
@@ -394,6 +400,12 @@ static void act_plain(struct entity *entity, enum entity_act_type type)
 		journal_load_next(entity->load);
 	else if (type == ENTITY_ACT_VERIFY)
 		entity_journal_verify(entity);
+	else if (type == ENTITY_ACT_SEARCH)
+		entity_recall_search(entity);
+	else if (type == ENTITY_ACT_RECALL)
+		entity_recall_start(entity);
+	else if (type == ENTITY_ACT_CANCEL_SEARCH)
+		act_cancel_search(entity);
 	else if (type == ENTITY_ACT_HAND_OVER)
 		act_hand_over(entity);
 	else if (type == ENTITY_ACT_GONE)
@@ -491,6 +503,7 @@ void entity_run_page(struct entity *entity, const struct entity_event *first,
 		enum entity_state before = entity->fsm.state;
 
 		follow = (struct entity_event){.type = ENTITY_EVENTS_};
+		event.next = entity_recall_next(entity);
 		entity_fsm_step(&entity->fsm, &event, &acts);
 		log_state(entity, before, &event);
 		note_conflict(entity, event.type);
@@ -554,6 +567,7 @@ static void entity_destroy(struct entity *entity)
 	timer_stop(&entity->timer);
 	timer_stop(&entity->queue_timer);
 	drop_reply(entity);
+	entity_window_reset(&entity->window);
 	list_remove(&entity->idle_node);
 	map_remove(&table->entities, &entity->node);
 	if (entity->service)

@@ -13,6 +13,7 @@
 #include "src/entity/entity_fsm.h"
 #include "src/entity/entity_stream.h"
 #include "src/entity/entity_table.h"
+#include "src/entity/entity_window.h"
 #include "src/runtime/loop.h"
 #include "src/runtime/timer.h"
 
@@ -21,6 +22,7 @@
  *   entity_table    the map, limits, sleep order, drain
  *   entity          the shell of one machine: executes its actions, reports what happened
  *   entity_journal  its journal side: what is asked there, and the answers
+ *   entity_recall   commands that may have been executed before, and what is stored for them
  *   entity_ticket   one command from submit to its reply
  *
  * Order of a step: an event goes into the machine, all its actions are done, the entity is perhaps
@@ -56,16 +58,28 @@ struct entity_ticket {
 	struct entity_holder *holder; /* the reply, or the text when it is not a constant */
 	const char *text;
 	bool is_moved;
+	const char *reason; /* NULL, or of a google.rpc.ErrorInfo */
 	uint64_t retry_after_ms;
+	uint64_t sequence; /* of what it wrote, now or long ago; 0: nothing */
+	bool is_replayed;
+	bool may_be_executed;			/* before */
+	struct journal_fingerprint fingerprint; /* with a key only, as the next */
+	size_t key_len;
 	size_t payload_len;
 	size_t metadata_len;
-	uint8_t payload[]; /* then the serialized metadata */
+	uint8_t payload[]; /* then the serialized metadata, then the idempotency key */
 };
 
 /* What it keeps in the queue. */
 static inline size_t entity_ticket_bytes(const struct entity_ticket *ticket)
 {
-	return ticket->payload_len + ticket->metadata_len;
+	return ticket->payload_len + ticket->metadata_len + ticket->key_len;
+}
+
+static inline struct span entity_ticket_key(const struct entity_ticket *ticket)
+{
+	return span_make(ticket->payload + ticket->payload_len + ticket->metadata_len,
+			 ticket->key_len);
 }
 
 /* What all entities of one persistence id share. Kept until the table ends. */
@@ -93,9 +107,11 @@ struct entity {
 	struct entity_ticket *current;
 	struct entity_holder *reply; /* the reply at hand */
 	struct journal_request *load;
-	struct journal_request *request; /* append or verify */
+	struct journal_request *request; /* append, verify, search or recall */
 	struct journal_id tag;		 /* of the append under way */
-	uint64_t due_ns;		 /* of the machine's timer; the timer itself may be late */
+	uint64_t written;		 /* the sequence it leads to */
+	struct entity_window window;
+	uint64_t due_ns; /* of the machine's timer; the timer itself may be late */
 	struct timer timer;
 	struct timer queue_timer; /* earliest deadline in the queue, or earlier */
 	bool is_stream_counted;
@@ -124,6 +140,7 @@ struct entity_table {
 	size_t queued_bytes;
 	struct buf head; /* of the message being sent */
 	struct buf name; /* key of a look-up */
+	struct buf kept; /* of the append that is being asked for: its reply for another time */
 	struct metrics_series *streams;
 	uint64_t epoch;			/* of the function; streams of earlier ones were told */
 	entity_conflict_fn on_conflict; /* NULL: nobody asks */
@@ -201,6 +218,31 @@ void entity_journal_load(struct entity *entity);
 /* False: the reply has more events than the journal takes at once; nothing was asked. */
 bool entity_journal_append(struct entity *entity);
 void entity_journal_verify(struct entity *entity);
+
+struct journal_key entity_journal_key(const struct entity *entity);
+uint64_t entity_journal_deadline(const struct entity *entity);
+
+/* ---- entity_recall.c: the actions SEARCH and RECALL, and all about idempotency keys -----------
+ */
+/* Gives the ticket of a command with a key its id and its fingerprint. */
+void entity_recall_identify(struct entity_ticket *ticket, const struct entity_command *command);
+
+/* What is known of the head of the queue. */
+enum entity_next entity_recall_next(const struct entity *entity);
+
+/* The head was read, and what the window knows of before it is forgotten. */
+void entity_recall_activated(struct entity *entity, uint64_t sequence);
+
+/* What is to be kept with the reply at hand; false: nothing, its command has no key. Borrowed until
+ * the next call. */
+bool entity_recall_keep(struct entity *entity, struct journal_idempotency *ret_kept);
+
+/* The current command wrote. */
+void entity_recall_written(struct entity *entity);
+
+void entity_recall_search(struct entity *entity);
+/* Takes the head of the queue. */
+void entity_recall_start(struct entity *entity);
 
 /* ---- entity_table.c ------------------------------------------------------------------------- */
 /* One more stream was asked for: should the function take no more, an idle entity gives up its own,

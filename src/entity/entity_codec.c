@@ -396,6 +396,31 @@ size_t entity_out_effects(const struct entity_out *out, struct span *effects, si
 	return count;
 }
 
+bool entity_out_put_reply(const struct entity_out *out, struct buf *ret_message)
+{
+	struct wire_writer writer;
+	struct wire_reader reader;
+	struct wire_field field;
+	struct wire_nest reply;
+	struct span action = SPAN_EMPTY;
+	bool is_ok;
+
+	wire_writer_init(&writer, ret_message);
+	reply = wire_begin(&writer, 1);
+	wire_reader_init(&reader, out->reply_);
+	while (wire_next(&reader, &field)) {
+		if (field.type == WIRE_BYTES && field.number == 2)
+			action = field.bytes; /* the last one counts */
+		else if (field.type == WIRE_BYTES && field.number == out->effect_field_)
+			wire_put_bytes_field(&writer, 3, field.bytes);
+	}
+	wire_put_bytes_field(&writer, 2, action);
+	wire_end(&writer, reply);
+	is_ok = wire_finish(&writer);
+	wire_writer_fini(&writer);
+	return is_ok;
+}
+
 bool entity_effect_parse(struct span bytes, struct entity_effect *ret_effect)
 {
 	struct entity_effect effect = {0};

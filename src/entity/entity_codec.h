@@ -89,6 +89,10 @@ void entity_out_parse_value(struct span message, struct entity_out *ret_out);
 size_t entity_out_events(const struct entity_out *out, struct journal_any *events, size_t max);
 size_t entity_out_effects(const struct entity_out *out, struct span *effects, size_t max);
 
+/* Appends what a reply says to its caller: client action and side effects, as a stream message of
+ * an event sourced entity, whatever it came from (entity_out_parse reads it). False: no room. */
+bool entity_out_put_reply(const struct entity_out *out, struct buf *ret_message);
+
 /* One cloudstate.SideEffect. Spans are borrowed from it. */
 struct entity_effect {
 	struct span service_name;

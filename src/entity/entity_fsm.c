@@ -17,66 +17,14 @@
 typedef void (*handler_fn)(struct entity_fsm *fsm, const struct entity_event *event,
 			   struct entity_acts *acts);
 
-static const char *const state_names[] = {
-#define STATE(name, text) #name,
-#include "src/entity/entity_fsm.def"
-};
-
-static const char *const event_names[] = {
-#define EVENT(name, handler, text) #name,
-#include "src/entity/entity_fsm.def"
-};
-
-static const char *const act_names[] = {
-#define ACTION(name, text) #name,
-#include "src/entity/entity_fsm.def"
-};
-
-static const char *const timer_names[] = {
-#define TIMER(name, text) #name,
-#include "src/entity/entity_fsm.def"
-};
-
 static const bool allowed[ENTITY_STATES_][ENTITY_STATES_] = {
 #define TRANSITION(from, to, why) [ENTITY_##from][ENTITY_##to] = true,
 #include "src/entity/entity_fsm.def"
 };
 
-static const struct entity_texts kind_texts[] = {
-	[ENTITY_FSM_EVENTS] =
-		{
-			.reply = "Unexpected entity reply",
-			.failure = "Unexpected entity failure",
-			.message = "Unexpected entity message",
-			.termination = "Unexpected entity termination",
-			.terminated = "Entity terminated",
-			.activate_timeout =
-				"The user function did not take in the entity's events in time",
-			.load_timeout =
-				"Error recovering event log: the journal did not answer in time",
-		},
-	[ENTITY_FSM_VALUE] =
-		{
-			.reply = "Unexpected Value entity reply",
-			.failure = "Unexpected Value entity failure",
-			.message = "Unexpected Value entity failure",
-			.termination = "Unexpected Value entity termination",
-			.terminated = "Value entity terminated",
-			.activate_timeout =
-				"The user function did not take in the entity's state in time",
-			.load_timeout =
-				"Error reading the state: the journal did not answer in time",
-		},
-};
-
-const struct entity_texts *entity_fsm_texts(enum entity_fsm_kind kind)
-{
-	return &kind_texts[kind];
-}
-
 static const struct entity_texts *texts(const struct entity_fsm *fsm)
 {
-	return &kind_texts[fsm->kind];
+	return entity_fsm_texts(fsm->kind);
 }
 
 /* Spread of the pause after a conflict. Spec: journal-and-ownership 2.4 */
@@ -274,7 +222,8 @@ static void take_next(struct entity_fsm *fsm, struct entity_acts *acts)
 	if (fsm->next == ENTITY_NEXT_RECALL) {
 		put(acts, ENTITY_ACT_RECALL);
 		put_timer(acts, ENTITY_TIMER_NONE, 0);
-		entity_fsm_enter(fsm, ENTITY_RECALLING);
+		if (fsm->state != ENTITY_RECALLING) /* else: and another one */
+			entity_fsm_enter(fsm, ENTITY_RECALLING);
 	} else {
 		put(acts, ENTITY_ACT_SEND_COMMAND)->command_id = ++fsm->command_id;
 		put_timer(acts, ENTITY_TIMER_COMMAND, fsm->config->command_timeout_ms);
@@ -725,6 +674,7 @@ static void on_window_error(struct entity_fsm *fsm, const struct entity_event *e
 /* As go_on, but the function had nothing to do with it and is being listened to all the time. */
 static void recalled(struct entity_fsm *fsm, struct entity_acts *acts)
 {
+	let_go(fsm, acts);
 	if (fsm->stream == ENTITY_STREAM_LOST)
 		leave_lost_stream(fsm, acts);
 	else
@@ -780,24 +730,4 @@ void entity_fsm_step(struct entity_fsm *fsm, const struct entity_event *event,
 bool entity_fsm_is_idle(const struct entity_fsm *fsm)
 {
 	return fsm->state == ENTITY_IDLE || (fsm->state == ENTITY_BACKOFF && fsm->queued == 0);
-}
-
-const char *entity_state_name(enum entity_state state)
-{
-	return state < ENTITY_STATES_ ? state_names[state] : "?";
-}
-
-const char *entity_event_name(enum entity_event_type type)
-{
-	return type < ENTITY_EVENTS_ ? event_names[type] : "?";
-}
-
-const char *entity_act_name(enum entity_act_type type)
-{
-	return type < ENTITY_ACTS_ ? act_names[type] : "?";
-}
-
-const char *entity_timer_name(enum entity_timer timer)
-{
-	return timer < ENTITY_TIMERS_ ? timer_names[timer] : "?";
 }

@@ -9,7 +9,7 @@
 
 /* ---- answers -------------------------------------------------------------------------------- */
 
-static struct journal_key journal_key_of(const struct entity *entity)
+struct journal_key entity_journal_key(const struct entity *entity)
 {
 	return (struct journal_key){
 		.type = span_head(entity->node.key, entity->type_len),
@@ -31,6 +31,7 @@ static void on_head(void *data, const struct journal_head *head, uint64_t snapsh
 
 	if (snapshot && entity->type->snapshots)
 		metrics_add(entity->type->snapshots, 1);
+	entity_recall_activated(entity, head->sequence);
 	entity_run_page(entity, &event, &page);
 	entity_table_deliver(table);
 }
@@ -94,6 +95,7 @@ static void on_got(void *data, enum journal_result result, const struct journal_
 	entity->load = NULL;
 	if (result == JOURNAL_OK) {
 		event.head = *head;
+		entity_recall_activated(entity, head->sequence);
 		if (entity->type->activations)
 			metrics_add(entity->type->activations, 1);
 	} else if (result == JOURNAL_ERASED) {
@@ -140,6 +142,9 @@ static void on_appended(void *data, const struct journal_append_result *result)
 
 	entity->request = NULL;
 	event.tag = entity->tag;
+	event.is_keyed = entity->current->key_len > 0;
+	if (event.type == ENTITY_EV_APPEND_OK || event.type == ENTITY_EV_APPEND_DUP_MINE)
+		entity_recall_written(entity);
 	if (result->result == JOURNAL_ERROR) {
 		const struct error *error = result->error;
 
@@ -183,7 +188,7 @@ static void on_verified(void *data, enum journal_result result, const struct err
 
 /* ---- questions ------------------------------------------------------------------------------ */
 
-static uint64_t journal_deadline(const struct entity *entity)
+uint64_t entity_journal_deadline(const struct entity *entity)
 {
 	const struct entity_table *table = entity->table;
 
@@ -193,7 +198,7 @@ static uint64_t journal_deadline(const struct entity *entity)
 
 void entity_journal_load(struct entity *entity)
 {
-	struct journal_key key = journal_key_of(entity);
+	struct journal_key key = entity_journal_key(entity);
 
 	/* each page has the machine's own timer */
 	if (entity->fsm.kind == ENTITY_FSM_VALUE) {
@@ -209,25 +214,29 @@ static void put_state(struct entity *entity)
 {
 	struct entity_table *table = entity->table;
 	const struct entity_out *out = &entity->reply->out;
+	struct journal_idempotency kept;
 	struct journal_put put = {
-		.key = journal_key_of(entity),
+		.key = entity_journal_key(entity),
 		.expected = entity->fsm.head,
 		.command = entity->current->id,
 		.state = out->write == ENTITY_WRITE_UPDATE ? &out->state : NULL,
+		.idempotency = entity_recall_keep(entity, &kept) ? &kept : NULL,
 	};
 
+	entity->written = entity->fsm.head.sequence + 1;
 	entity->tag = journal_new_id(table->journal);
 	put.tag = entity->tag;
-	entity->request =
-		journal_put(table->journal, &put, journal_deadline(entity), on_appended, entity);
+	entity->request = journal_put(table->journal, &put, entity_journal_deadline(entity),
+				      on_appended, entity);
 }
 
 bool entity_journal_append(struct entity *entity)
 {
 	struct entity_table *table = entity->table;
 	const struct entity_out *out = &entity->reply->out;
+	struct journal_idempotency kept;
 	struct journal_append append = {
-		.key = journal_key_of(entity),
+		.key = entity_journal_key(entity),
 		.expected = entity->fsm.head,
 		.command = entity->current->id,
 		.events = table->events,
@@ -241,17 +250,19 @@ bool entity_journal_append(struct entity *entity)
 	if (out->event_count > ENTITY_REPLY_EVENTS_MAX)
 		return false;
 	append.event_count = entity_out_events(out, table->events, ENTITY_REPLY_EVENTS_MAX);
+	append.idempotency = entity_recall_keep(entity, &kept) ? &kept : NULL;
+	entity->written = entity->fsm.head.sequence + append.event_count;
 	entity->tag = journal_new_id(table->journal);
 	append.tag = entity->tag;
-	entity->request = journal_append(table->journal, &append, journal_deadline(entity),
+	entity->request = journal_append(table->journal, &append, entity_journal_deadline(entity),
 					 on_appended, entity);
 	return true;
 }
 
 void entity_journal_verify(struct entity *entity)
 {
-	struct journal_key key = journal_key_of(entity);
+	struct journal_key key = entity_journal_key(entity);
 
 	entity->request = journal_verify(entity->table->journal, &key, &entity->fsm.head,
-					 journal_deadline(entity), on_verified, entity);
+					 entity_journal_deadline(entity), on_verified, entity);
 }

@@ -43,6 +43,7 @@ struct entity_limits entity_limits_default(void)
 		.crash_backoff_max_ms = 5000,
 		.conflict_retries = 5,
 		.restart_retries = 10,
+		.dedupe_window = 1000,
 	};
 }
 
@@ -119,6 +120,7 @@ struct entity_table *entity_table_new(struct loop *loop, struct userfn *userfn,
 	loop_task_init(&table->drained, on_all_gone, table);
 	buf_init(&table->head, ENTITY_HEAD_BYTES_MAX);
 	buf_init(&table->name, NAME_BYTES_MAX);
+	buf_init(&table->kept, JOURNAL_REPLY_MAX);
 	if (metrics)
 		table->streams = metrics_series(metrics, METRIC_FUNCTION_STREAMS, NULL, 0);
 	return table;
@@ -365,5 +367,6 @@ void entity_table_free(struct entity_table *table)
 	map_fini(&table->types);
 	buf_fini(&table->head);
 	buf_fini(&table->name);
+	buf_fini(&table->kept);
 	mem_free(table);
 }

@@ -35,6 +35,7 @@ struct entity_limits {
 	uint64_t crash_backoff_max_ms; /* doubling up to; 5 s */
 	unsigned conflict_retries;     /* CONFLICT: reload and run again; 5 */
 	unsigned restart_retries;      /* restart=true in a row without a success; 10 */
+	uint64_t dedupe_window;	       /* events behind which a key is forgotten; 1000 */
 	bool has_metadata;	       /* commands carry the caller's metadata (S-41); false */
 };
 struct entity_limits entity_limits_default(void);
@@ -53,6 +54,13 @@ struct entity_command {
 	/* The same over all attempts, whoever makes them: what it wrote is not written again. NULL:
 	 * a fresh one. */
 	const struct journal_id *id;
+	/* With id: this is known to be the first attempt of all. Else the last ones that wrote are
+	 * looked through for it. */
+	bool is_first_attempt;
+	/* Makes the command one and the same whoever sends it, whenever within the window: its id
+	 * is made of it, and id is not looked at. At most JOURNAL_KEY_MAX bytes; empty: none. */
+	struct span idempotency_key;
+	bool is_key_derived; /* made up here, for a forward or an effect: no client's key is it */
 };
 
 /* ENTITY_MOVED: it waited for an entity that was handed over and was not executed: to be placed
@@ -73,8 +81,15 @@ struct entity_reply {
 	const struct span *effects; /* serialized cloudstate.SideEffect each */
 	size_t effect_count;
 	uint64_t retry_after_ms;	     /* 0: no hint */
-	const struct journal_id *command_id; /* ENTITY_MOVED */
+	const struct journal_id *command_id; /* but for ENTITY_FAILURE */
+	bool is_keyed;	    /* command_id is that of whoever comes with the same key */
+	uint64_t sequence;  /* of the last event, or of the write; 0: nothing was written */
+	bool is_replayed;   /* executed before: the function was not asked */
+	const char *reason; /* ENTITY_FAILURE: of a google.rpc.ErrorInfo, or NULL */
 };
+
+/* reason: the key was used for another request. */
+#define ENTITY_REASON_KEY_REUSED "IDEMPOTENCY_KEY_REUSED"
 
 /* Exactly once per submit unless abandoned; never from inside submit. */
 typedef void (*entity_reply_fn)(void *data, const struct entity_reply *reply);

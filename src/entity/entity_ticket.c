@@ -24,7 +24,8 @@ struct entity_ticket *entity_ticket_new(struct entity_table *table,
 	size_t metadata_len = metadata_codec_len(metadata);
 	/* both sizes are bounded by the front's limits for requests (ruling R5) */
 	struct entity_ticket *ticket =
-		mem_zalloc(sizeof(struct entity_ticket) + command->payload.len + metadata_len);
+		mem_zalloc(sizeof(struct entity_ticket) + command->payload.len + metadata_len +
+			   command->idempotency_key.len);
 	uint64_t wait_ns = table->limits.command_timeout_ms * NS_PER_MS;
 	uint64_t latest = clock_deadline(loop_now_ns(table->loop), wait_ns);
 
@@ -35,12 +36,21 @@ struct entity_ticket *entity_ticket_new(struct entity_table *table,
 	ticket->method = command->method;
 	(void)api_ref(api_of(ticket));
 	ticket->deadline_ns = command->deadline_ns < latest ? command->deadline_ns : latest;
-	ticket->id = command->id ? *command->id : journal_new_id(table->journal);
+	if (command->idempotency_key.len)
+		entity_recall_identify(ticket, command);
+	else
+		ticket->id = command->id ? *command->id : journal_new_id(table->journal);
+	ticket->may_be_executed =
+		command->idempotency_key.len || (command->id && !command->is_first_attempt);
+	ticket->key_len = command->idempotency_key.len;
 	ticket->payload_len = command->payload.len;
 	ticket->metadata_len = metadata_len;
 	(void)metadata_codec_put(ticket->payload + ticket->payload_len, metadata);
 	if (command->payload.len)
 		memcpy(ticket->payload, command->payload.data, command->payload.len);
+	if (ticket->key_len)
+		memcpy(ticket->payload + ticket->payload_len + metadata_len,
+		       command->idempotency_key.data, ticket->key_len);
 	return ticket;
 }
 
@@ -160,6 +170,7 @@ static void deliver_move(struct entity_ticket *ticket)
 		.action = ENTITY_MOVED,
 		.payload = span_make(ticket->payload, ticket->payload_len),
 		.command_id = &ticket->id,
+		.is_keyed = ticket->key_len > 0,
 	};
 
 	ticket->on_reply(ticket->data, &reply);
@@ -172,6 +183,9 @@ static void deliver_failure(struct entity_ticket *ticket)
 		.code = ticket->code,
 		.message = span_from_str(ticket->text),
 		.retry_after_ms = ticket->retry_after_ms,
+		.reason = ticket->reason,
+		.sequence = ticket->is_replayed ? ticket->sequence : 0,
+		.is_replayed = ticket->is_replayed,
 	};
 
 	ticket->on_reply(ticket->data, &reply);
@@ -192,6 +206,10 @@ static void deliver_reply(struct entity_ticket *ticket)
 		.command_name = out->command_name,
 		.metadata = out->metadata,
 		.effects = table->effects,
+		.command_id = &ticket->id,
+		.is_keyed = ticket->key_len > 0,
+		.sequence = ticket->sequence,
+		.is_replayed = ticket->is_replayed,
 	};
 
 	reply.effect_count = entity_out_effects(out, table->effects, ENTITY_REPLY_EFFECTS_MAX);

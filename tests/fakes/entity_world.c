@@ -137,29 +137,53 @@ void entity_world_on_reply(void *data, const struct entity_reply *reply)
 	seen->code = reply->code;
 	seen->retry_after_ms = reply->retry_after_ms;
 	seen->effects = reply->effect_count;
+	seen->sequence = reply->sequence;
+	seen->is_replayed = reply->is_replayed;
+	seen->is_keyed = reply->is_keyed;
+	if (reply->command_id)
+		seen->id = *reply->command_id;
+	(void)snprintf(seen->reason, sizeof(seen->reason), "%s",
+		       reply->reason ? reply->reason : "");
 	(void)snprintf(seen->message, sizeof(seen->message), "%.*s", SPAN_FMT(reply->message));
 	seen->payload_len = reply->payload.len;
 	if (reply->payload.len && reply->payload.len <= sizeof(seen->payload))
 		memcpy(seen->payload, reply->payload.data, reply->payload.len);
 }
 
+static struct entity_world_call *submit(struct entity_world *f, const char *path,
+					struct entity_command *command)
+{
+	struct entity_world_call *seen = &f->seen[f->calls++];
+
+	command->method = api_find(userfn_api(f->userfn), span_from_str(path));
+	assert_true(f->calls <= CALLS_MAX);
+	seen->f = f;
+	seen->ticket = entity_table_submit(f->table, command, entity_world_on_reply, seen);
+	assert_int_equal(seen->replies, 0);
+	return seen;
+}
+
 struct entity_world_call *entity_world_submit_with(struct entity_world *f, const char *path,
 						   const char *key, struct span payload,
 						   uint64_t deadline_ns)
 {
-	struct entity_world_call *seen = &f->seen[f->calls++];
-	struct entity_command command = {
-		.method = api_find(userfn_api(f->userfn), span_from_str(path)),
-		.key = span_from_str(key),
-		.payload = payload,
-		.deadline_ns = deadline_ns,
-	};
+	return submit(f, path,
+		      &(struct entity_command){.key = span_from_str(key),
+					       .payload = payload,
+					       .deadline_ns = deadline_ns});
+}
 
-	assert_true(f->calls <= CALLS_MAX);
-	seen->f = f;
-	seen->ticket = entity_table_submit(f->table, &command, entity_world_on_reply, seen);
-	assert_int_equal(seen->replies, 0);
-	return seen;
+struct entity_world_call *entity_world_submit_again(struct entity_world *f, const char *path,
+						    const char *key, struct span payload,
+						    const char *key_text,
+						    const struct journal_id *id)
+{
+	return submit(f, path,
+		      &(struct entity_command){.key = span_from_str(key),
+					       .payload = payload,
+					       .deadline_ns = DEADLINE_NEVER,
+					       .idempotency_key = span_from_str(key_text),
+					       .id = id});
 }
 
 struct entity_world_call *entity_world_increase(struct entity_world *f, const char *key)

@@ -21,6 +21,11 @@ struct entity_world_call {
 	enum status code;
 	uint64_t retry_after_ms;
 	size_t effects;
+	uint64_t sequence;
+	bool is_replayed;
+	bool is_keyed;
+	struct journal_id id;
+	char reason[32];
 	unsigned order; /* of its reply among all */
 	char message[160];
 	char payload[32];
@@ -58,6 +63,11 @@ void entity_world_on_reply(void *data, const struct entity_reply *reply);
 struct entity_world_call *entity_world_submit_with(struct entity_world *f, const char *path,
 						   const char *key, struct span payload,
 						   uint64_t deadline_ns);
+/* With an idempotency key, or (key_text NULL) an id that was used before. */
+struct entity_world_call *entity_world_submit_again(struct entity_world *f, const char *path,
+						    const char *key, struct span payload,
+						    const char *key_text,
+						    const struct journal_id *id);
 struct entity_world_call *entity_world_increase(struct entity_world *f, const char *key);
 struct entity_world_call *entity_world_get(struct entity_world *f, const char *key);
 bool entity_world_all_replied(void *data);

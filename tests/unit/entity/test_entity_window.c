@@ -27,10 +27,14 @@ static void forgets_what_is_old(void **state)
 		uint64_t step; /* events per command */
 		uint64_t last;
 	} rows[] = {
-		{"one", 1, 1, 50},	       {"of some", 10, 1, 100},
-		{"batches", 10, 3, 99},	       {"batches larger than it", 2, 5, 50},
-		{"never full", 1000, 1, 400},  {"long", 1000, 1, 5000},
-		{"just so", 16, 1, 16},	       {"and one more", 16, 1, 17},
+		{"one", 1, 1, 50},
+		{"of some", 10, 1, 100},
+		{"batches", 10, 3, 99},
+		{"batches larger than it", 2, 5, 50},
+		{"never full", 1000, 1, 400},
+		{"long", 1000, 1, 5000},
+		{"just so", 16, 1, 16},
+		{"and one more", 16, 1, 17},
 	};
 
 	(void)state;
@@ -45,7 +49,8 @@ static void forgets_what_is_old(void **state)
 		}
 		for (uint64_t at = rows[i].step; at <= rows[i].last; at += rows[i].step) {
 			const struct journal_executed *found = find(&window, at);
-			bool is_within = at + rows[i].size > rows[i].last / rows[i].step * rows[i].step;
+			bool is_within =
+				at + rows[i].size > rows[i].last / rows[i].step * rows[i].step;
 
 			UNIT_ROW(rows[i].name, (found != NULL) == is_within);
 			UNIT_ROW(rows[i].name, !found || found->sequence == at);
