@@ -224,6 +224,8 @@ uint64_t entity_journal_deadline(const struct entity *entity);
 
 /* ---- entity_recall.c: the actions SEARCH and RECALL, and all about idempotency keys -----------
  */
+/* The key to be kept with what the command writes; empty: none. */
+struct span entity_recall_key(const struct entity_command *command);
 /* Gives the ticket of a command with a key its id and its fingerprint. */
 void entity_recall_identify(struct entity_ticket *ticket, const struct entity_command *command);
 

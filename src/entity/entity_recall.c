@@ -18,23 +18,32 @@
 	"The command was already executed; its reply was too large to be kept for another time"
 #define TEXT_UNREADABLE "The command was already executed; what is stored of it cannot be read"
 
+/* What stands for the key of a forward or effect: whose it is says its command's id. */
+#define KEY_DERIVED "(derived)"
+
 /* The first byte of what is kept; docs/journal-format.md. */
 #define KEPT_REPLY 1
 #define KEPT_DIGEST 2
 
 /* ---- which command it is -------------------------------------------------------------------- */
 
+struct span entity_recall_key(const struct entity_command *command)
+{
+	return command->is_derived ? SPAN_LIT(KEY_DERIVED) : command->idempotency_key;
+}
+
 /* Spec: docs/journal-format.md, "Commands executed before" */
 void entity_recall_identify(struct entity_ticket *ticket, const struct entity_command *command)
 {
-	const uint8_t origin = command->is_key_derived;
 	const struct span scope[] = {command->method->service->persistence_id, command->key,
-				     span_make(&origin, 1), command->idempotency_key};
+				     command->idempotency_key};
 	const struct span request[] = {command->method->schema->full_name, command->payload};
 	uint8_t digest[DIGEST_SHA256_BYTES];
 
-	digest_sha256_parts(scope, sizeof(scope) / sizeof(*scope), digest);
-	memcpy(ticket->id.bytes, digest, sizeof(ticket->id.bytes));
+	if (!command->is_derived) {
+		digest_sha256_parts(scope, sizeof(scope) / sizeof(*scope), digest);
+		memcpy(ticket->id.bytes, digest, sizeof(ticket->id.bytes));
+	}
 	digest_sha256_parts(request, sizeof(request) / sizeof(*request), digest);
 	memcpy(ticket->fingerprint.bytes, digest, sizeof(ticket->fingerprint.bytes));
 }

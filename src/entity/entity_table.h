@@ -54,13 +54,13 @@ struct entity_command {
 	/* The same over all attempts, whoever makes them: what it wrote is not written again. NULL:
 	 * a fresh one. */
 	const struct journal_id *id;
-	/* With id: this is known to be the first attempt of all. Else the last ones that wrote are
-	 * looked through for it. */
-	bool is_first_attempt;
-	/* Makes the command one and the same whoever sends it, whenever within the window: its id
-	 * is made of it, and id is not looked at. At most JOURNAL_KEY_MAX bytes; empty: none. */
+	bool is_resent; /* it may have been executed elsewhere, under this id */
+	/* id is made of that of a command with a key, whose forward or effect this is: it is as
+	 * good as a key. */
+	bool is_derived;
+	/* Makes the command one and the same whoever sends it, within the window: its id is made of
+	 * it, and id is not looked at. At most JOURNAL_KEY_MAX bytes; empty: none. */
 	struct span idempotency_key;
-	bool is_key_derived; /* made up here, for a forward or an effect: no client's key is it */
 };
 
 /* ENTITY_MOVED: it waited for an entity that was handed over and was not executed: to be placed

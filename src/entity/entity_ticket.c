@@ -21,11 +21,11 @@ struct entity_ticket *entity_ticket_new(struct entity_table *table,
 					entity_reply_fn on_reply, void *data)
 {
 	const struct metadata *metadata = table->limits.has_metadata ? command->metadata : NULL;
+	struct span key = entity_recall_key(command);
 	size_t metadata_len = metadata_codec_len(metadata);
 	/* both sizes are bounded by the front's limits for requests (ruling R5) */
-	struct entity_ticket *ticket =
-		mem_zalloc(sizeof(struct entity_ticket) + command->payload.len + metadata_len +
-			   command->idempotency_key.len);
+	struct entity_ticket *ticket = mem_zalloc(sizeof(struct entity_ticket) +
+						  command->payload.len + metadata_len + key.len);
 	uint64_t wait_ns = table->limits.command_timeout_ms * NS_PER_MS;
 	uint64_t latest = clock_deadline(loop_now_ns(table->loop), wait_ns);
 
@@ -36,21 +36,18 @@ struct entity_ticket *entity_ticket_new(struct entity_table *table,
 	ticket->method = command->method;
 	(void)api_ref(api_of(ticket));
 	ticket->deadline_ns = command->deadline_ns < latest ? command->deadline_ns : latest;
-	if (command->idempotency_key.len)
+	ticket->id = command->id ? *command->id : journal_new_id(table->journal);
+	if (key.len)
 		entity_recall_identify(ticket, command);
-	else
-		ticket->id = command->id ? *command->id : journal_new_id(table->journal);
-	ticket->may_be_executed =
-		command->idempotency_key.len || (command->id && !command->is_first_attempt);
-	ticket->key_len = command->idempotency_key.len;
+	ticket->may_be_executed = key.len || command->is_resent;
+	ticket->key_len = key.len;
 	ticket->payload_len = command->payload.len;
 	ticket->metadata_len = metadata_len;
 	(void)metadata_codec_put(ticket->payload + ticket->payload_len, metadata);
 	if (command->payload.len)
 		memcpy(ticket->payload, command->payload.data, command->payload.len);
-	if (ticket->key_len)
-		memcpy(ticket->payload + ticket->payload_len + metadata_len,
-		       command->idempotency_key.data, ticket->key_len);
+	if (key.len)
+		memcpy(ticket->payload + ticket->payload_len + metadata_len, key.data, key.len);
 	return ticket;
 }
 

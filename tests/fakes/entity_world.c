@@ -183,7 +183,8 @@ struct entity_world_call *entity_world_submit_again(struct entity_world *f, cons
 					       .payload = payload,
 					       .deadline_ns = DEADLINE_NEVER,
 					       .idempotency_key = span_from_str(key_text),
-					       .id = id});
+					       .id = id,
+					       .is_resent = id != NULL});
 }
 
 struct entity_world_call *entity_world_increase(struct entity_world *f, const char *key)
