@@ -1,13 +1,11 @@
 #include "src/entity/crdt_entity.h"
 
 #include <stdio.h>
-#include <string.h>
 
 #include "proto/schema.h"
 #include "src/base/clock.h"
 #include "src/base/error.h"
 #include "src/base/log.h"
-#include "src/base/mem.h"
 #include "src/base/metrics.h"
 #include "src/grpc/grpc_call.h"
 #include "src/userfn/api.h"
@@ -31,23 +29,9 @@ static void crdt_entity_destroy(struct crdt_entity *entity);
 
 /* ---- stream --------------------------------------------------------------------------------- */
 
-static void count_stream(struct crdt_entity *entity, bool is_open)
-{
-	int64_t step = is_open ? 1 : -1;
-	struct crdt_table *table = entity->table;
-
-	if (entity->is_stream_counted == is_open)
-		return;
-	entity->is_stream_counted = is_open;
-	if (!table->metrics)
-		return;
-	metrics_set(table->function_streams, metrics_value(table->function_streams) + step);
-	metrics_set(entity->type->active, metrics_value(entity->type->active) + step);
-}
-
 void crdt_entity_read(struct crdt_entity *entity)
 {
-	if (!entity->stream.call || !entity->is_stream_counted || entity->is_reading ||
+	if (!entity->stream.call || !entity->member.is_stream_counted || entity->is_reading ||
 	    entity->outbox_len >= CRDT_OUTBOX_MAX)
 		return;
 	entity->is_reading = true;
@@ -59,11 +43,11 @@ static void on_open(void *data)
 	struct crdt_entity *entity = data;
 	struct crdt_table *table = entity->table;
 
-	count_stream(entity, true);
-	if (entity->type->activations)
-		metrics_add(entity->type->activations, 1);
+	entity_member_count_stream(&entity->member, true);
+	if (entity->member.type->activations)
+		metrics_add(entity->member.type->activations, 1);
 	crdt_entity_run_type(entity, CRDT_EV_STREAM_OPEN);
-	crdt_table_deliver(table);
+	entity_set_deliver(&table->set);
 }
 
 static void describe(const struct crdt_out *out, struct crdt_event *event)
@@ -105,7 +89,7 @@ static void on_message(void *data, struct span message)
 	event.text = detail;
 	item->ticket = ticket;
 	crdt_entity_run(entity, &event);
-	crdt_table_deliver(table);
+	entity_set_deliver(&table->set);
 }
 
 static void on_drained(void *data)
@@ -120,7 +104,7 @@ static void on_status(void *data, const struct grpc_status *status)
 	struct crdt_event event = {.type = CRDT_EV_STREAM_ERROR};
 	char text[CRDT_DETAIL_MAX];
 
-	count_stream(entity, false);
+	entity_member_count_stream(&entity->member, false);
 	entity->is_reading = false;
 	if (entity->fsm.stream == CRDT_STREAM_OPENING) {
 		/* never opened: the caller may try again, unless it is about limits */
@@ -135,7 +119,7 @@ static void on_status(void *data, const struct grpc_status *status)
 	}
 	event.text = text;
 	crdt_entity_run(entity, &event);
-	crdt_table_deliver(table);
+	entity_set_deliver(&table->set);
 }
 
 static const struct entity_stream_ops stream_ops = {
@@ -152,13 +136,13 @@ static void on_timer(void *data)
 	struct crdt_entity *entity = data;
 	struct crdt_table *table = entity->table;
 
-	if (entity->due_ns > loop_now_ns(table->loop)) {
+	if (entity->due_ns > loop_now_ns(table->set.loop)) {
 		timer_start(&entity->timer, entity->due_ns);
 		return;
 	}
 	entity->due_ns = DEADLINE_NEVER;
 	crdt_entity_run_type(entity, CRDT_EV_TIMEOUT);
-	crdt_table_deliver(table);
+	entity_set_deliver(&table->set);
 }
 
 static void set_timer(struct crdt_entity *entity, const struct crdt_act *act)
@@ -167,7 +151,8 @@ static void set_timer(struct crdt_entity *entity, const struct crdt_act *act)
 		entity->due_ns = DEADLINE_NEVER;
 		return;
 	}
-	entity->due_ns = clock_deadline(loop_now_ns(entity->table->loop), act->wait_ms * NS_PER_MS);
+	entity->due_ns =
+		clock_deadline(loop_now_ns(entity->table->set.loop), act->wait_ms * NS_PER_MS);
 	if (!timer_is_set(&entity->timer) || entity->timer.deadline_ns > entity->due_ns)
 		timer_start(&entity->timer, entity->due_ns);
 }
@@ -178,7 +163,7 @@ static void on_news_timer(void *data)
 	struct crdt_table *table = entity->table;
 
 	crdt_entity_run_type(entity, CRDT_EV_NEWS);
-	crdt_table_deliver(table);
+	entity_set_deliver(&table->set);
 }
 
 void crdt_entity_watch_due(struct crdt_entity *entity, uint64_t deadline_ns)
@@ -194,7 +179,7 @@ void crdt_entity_watch_due(struct crdt_entity *entity, uint64_t deadline_ns)
 static struct crdt_ticket *overdue(struct crdt_entity *entity, enum crdt_event_type *ret_type)
 {
 	struct list *lists[] = {&entity->queue, &entity->sent, &entity->cancelling};
-	uint64_t now = loop_now_ns(entity->table->loop);
+	uint64_t now = loop_now_ns(entity->table->set.loop);
 
 	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
 		list_for_each (node, lists[i]) {
@@ -223,7 +208,7 @@ static void on_queue_timer(void *data)
 	ticket = overdue(entity, &event.type);
 	if (ticket) {
 		/* one a turn: the entity may be another one afterwards, or none */
-		crdt_entity_watch_due(entity, loop_now_ns(table->loop));
+		crdt_entity_watch_due(entity, loop_now_ns(table->set.loop));
 		if (event.type == CRDT_EV_UNQUEUED) {
 			crdt_ticket_fail(ticket, ST_DEADLINE_EXCEEDED, TEXT_QUEUE_DEADLINE, false);
 		} else {
@@ -232,56 +217,43 @@ static void on_queue_timer(void *data)
 		}
 		crdt_entity_run(entity, &event);
 	}
-	crdt_table_deliver(table);
+	entity_set_deliver(&table->set);
 }
 
 /* ---- actions -------------------------------------------------------------------------------- */
 
-static void take_service(struct crdt_entity *entity, const struct api_service *service)
+/* The one of the command at the head; kept when there is none. */
+static const struct api_service *wanted_service(const struct crdt_entity *entity)
 {
-	uint64_t default_ms = entity->table->limits.passivation_ms;
-
-	if (entity->service == service)
-		return;
-	(void)api_ref((struct api *)service->api);
-	if (entity->service)
-		api_unref((struct api *)entity->service->api);
-	entity->service = service;
-	entity->fsm.passivation_ms = service->passivation_ms ? service->passivation_ms : default_ms;
+	if (list_is_empty(&entity->queue))
+		return entity->member.service;
+	return list_entry(entity->queue.next, struct crdt_ticket, node)->method->service;
 }
 
-/* The function may have come back with another description since the command was read. */
-static const struct api_service *newest_service(const struct crdt_entity *entity)
+static void activate(struct crdt_entity *entity)
 {
-	const struct api *api = userfn_api(entity->table->userfn);
+	uint64_t own_ms;
 
-	for (size_t i = 0; api && i < api->service_count; i++) {
-		if (api->services[i].kind == ENTITY_CRDT &&
-		    span_eq(api->services[i].persistence_id, crdt_entity_type(entity)))
-			return &api->services[i];
-	}
-	if (list_is_empty(&entity->queue))
-		return entity->service;
-	return list_entry(entity->queue.next, struct crdt_ticket, node)->method->service;
+	entity_member_activate(&entity->member, wanted_service(entity));
+	own_ms = entity->member.service->passivation_ms;
+	entity->fsm.passivation_ms = own_ms ? own_ms : entity->table->limits.passivation_ms;
 }
 
 static void act_open(struct crdt_entity *entity)
 {
 	struct crdt_table *table = entity->table;
 	struct entity_stream_params params = {
-		.loop = table->loop,
-		.channel = userfn_channel(table->userfn),
+		.loop = table->set.loop,
+		.channel = userfn_channel(table->set.userfn),
 		.path = "/" API_CRDT_TYPE "/handle",
-		.open_deadline_ns = clock_deadline(loop_now_ns(table->loop),
+		.open_deadline_ns = clock_deadline(loop_now_ns(table->set.loop),
 						   table->limits.command_timeout_ms * NS_PER_MS),
 		.max_message_bytes = table->limits.message_bytes_max,
 	};
 
-	take_service(entity, newest_service(entity));
-	entity->epoch = userfn_epoch(table->userfn);
+	activate(entity);
 	entity->is_reading = false;
 	entity_stream_open(&entity->stream, &params, &stream_ops, entity);
-	crdt_table_want_room(table);
 }
 
 /* False: no room; or the stream was dropped within this step, for the same reason. */
@@ -299,26 +271,27 @@ static bool act_send_value(struct crdt_entity *entity, bool is_init)
 		return false;
 	if (!is_init && !has_delta)
 		return true;
-	if (!(is_init ? crdt_codec_put_init(&table->head, entity->service->schema->full_name,
-					    crdt_entity_id(entity), has_delta,
+	if (!(is_init ? crdt_codec_put_init(&table->set.head,
+					    entity->member.service->schema->full_name,
+					    entity_member_id(&entity->member), has_delta,
 					    buf_len(&table->delta))
-		      : crdt_codec_put_delta(&table->head, buf_len(&table->delta))))
+		      : crdt_codec_put_delta(&table->set.head, buf_len(&table->delta))))
 		return false;
-	return send_to(entity, buf_span(&table->head),
+	return send_to(entity, buf_span(&table->set.head),
 		       has_delta ? buf_span(&table->delta) : SPAN_EMPTY);
 }
 
 static bool send_command(struct crdt_entity *entity, struct crdt_ticket *ticket, uint64_t id)
 {
 	struct entity_put_command command = {
-		.entity_id = crdt_entity_id(entity),
+		.entity_id = entity_member_id(&entity->member),
 		.id = id,
 		.name = ticket->method->schema->name,
 		.input_name = ticket->method->schema->input->full_name,
 		.metadata = span_make(ticket->payload + ticket->payload_len, ticket->metadata_len),
 		.payload_len = ticket->payload_len,
 	};
-	struct buf *head = &entity->table->head;
+	struct buf *head = &entity->table->set.head;
 
 	crdt_ticket_sent(ticket, id);
 	return crdt_codec_put_command(head, &command, ticket->call.is_streamed) &&
@@ -344,18 +317,19 @@ static bool act_send_cancelled(struct crdt_entity *entity, struct crdt_fsm_call 
 	struct crdt_table *table = entity->table;
 	uint64_t wait_ns = table->limits.cancel_timeout_ms * NS_PER_MS;
 
-	ticket->deadline_ns = clock_deadline(loop_now_ns(table->loop), wait_ns);
+	ticket->deadline_ns = clock_deadline(loop_now_ns(table->set.loop), wait_ns);
 	list_remove(&ticket->due);
 	list_push_back(&entity->cancelling, &ticket->due);
 	crdt_entity_watch_due(entity, ticket->deadline_ns);
-	return crdt_codec_put_stream_cancelled(&table->head, crdt_entity_id(entity), call->id) &&
-	       send_to(entity, buf_span(&table->head), SPAN_EMPTY);
+	return crdt_codec_put_stream_cancelled(&table->set.head, entity_member_id(&entity->member),
+					       call->id) &&
+	       send_to(entity, buf_span(&table->set.head), SPAN_EMPTY);
 }
 
 /* Everything that goes to the function; false: it does not take it. */
 static bool act_send(struct crdt_entity *entity, const struct crdt_act *act)
 {
-	struct buf *head = &entity->table->head;
+	struct buf *head = &entity->table->set.head;
 
 	if (act->type == CRDT_ACT_SEND_INIT)
 		return act_send_value(entity, true);
@@ -426,12 +400,12 @@ static void report(struct crdt_entity *entity, const char *text, const char *det
 {
 	char line[2 * CRDT_DETAIL_MAX];
 	int n = snprintf(line, sizeof(line), "%s: entity %.*s/%.*s%s%s", text,
-			 SPAN_FMT(span_head(crdt_entity_type(entity), 128)),
-			 SPAN_FMT(span_head(crdt_entity_id(entity), 128)), detail[0] ? ": " : "",
-			 detail);
+			 SPAN_FMT(span_head(entity_member_type(&entity->member), 128)),
+			 SPAN_FMT(span_head(entity_member_id(&entity->member), 128)),
+			 detail[0] ? ": " : "", detail);
 
 	if (n > 0)
-		userfn_report(entity->table->userfn, span_from_str(line));
+		userfn_report(entity->table->set.userfn, span_from_str(line));
 }
 
 static void act_report(struct crdt_entity *entity, const struct crdt_act *act,
@@ -439,9 +413,10 @@ static void act_report(struct crdt_entity *entity, const struct crdt_act *act,
 {
 	const char *detail = event->text ? event->text : "";
 
-	LOG_LIMITED(WARN, ENTITY_COMPLAINT, LOG_SPAN("entity_name", crdt_entity_type(entity)),
-		    LOG_SPAN("entity_id", crdt_entity_id(entity)), LOG_STR("reason", act->text),
-		    LOG_STR("cause", detail));
+	LOG_LIMITED(WARN, ENTITY_COMPLAINT,
+		    LOG_SPAN("entity_name", entity_member_type(&entity->member)),
+		    LOG_SPAN("entity_id", entity_member_id(&entity->member)),
+		    LOG_STR("reason", act->text), LOG_STR("cause", detail));
 	report(entity, act->text, detail);
 }
 
@@ -450,18 +425,20 @@ static void act_crashed(struct crdt_entity *entity, const struct crdt_act *act,
 			const struct crdt_event *event)
 {
 	struct crdt_table *table = entity->table;
-	struct span type = crdt_entity_type(entity);
+	struct span type = entity_member_type(&entity->member);
 	/* a text of the function or of src/crdt would make a series for every id */
 	bool is_ours = act->text != event->text;
 	const char *reason = is_ours ? act->text : "Unexpected CRDT change";
 	struct metrics_label labels[] = {{"entity_name", type}, {"reason", span_from_str(reason)}};
 	const char *detail = event->text && is_ours ? event->text : "";
 
-	if (table->metrics)
-		metrics_add(metrics_series(table->metrics, METRIC_ENTITY_CRASHES, labels, 2), 1);
+	if (table->set.metrics)
+		metrics_add(metrics_series(table->set.metrics, METRIC_ENTITY_CRASHES, labels, 2),
+			    1);
 	LOG_LIMITED(WARN, ENTITY_CRASHED, LOG_SPAN("entity_name", type),
-		    LOG_SPAN("entity_id", crdt_entity_id(entity)), LOG_STR("reason", act->text),
-		    LOG_STR("cause", detail), LOG_UINT("command_id", event->command_id),
+		    LOG_SPAN("entity_id", entity_member_id(&entity->member)),
+		    LOG_STR("reason", act->text), LOG_STR("cause", detail),
+		    LOG_UINT("command_id", event->command_id),
 		    LOG_UINT("crashes", entity->fsm.crashes));
 	crdt_value_drop(entity);
 	if (event->type != CRDT_EV_STREAM_ERROR && event->type != CRDT_EV_STREAM_END)
@@ -471,13 +448,13 @@ static void act_crashed(struct crdt_entity *entity, const struct crdt_act *act,
 static void act_gone(struct crdt_entity *entity)
 {
 	entity->is_gone = true;
-	if (entity->type->passivations)
-		metrics_add(entity->type->passivations, 1);
+	if (entity->member.type->passivations)
+		metrics_add(entity->member.type->passivations, 1);
 }
 
 static void act_reset(struct crdt_entity *entity)
 {
-	count_stream(entity, false);
+	entity_member_count_stream(&entity->member, false);
 	entity->is_reading = false;
 	entity_stream_reset(&entity->stream);
 }
@@ -548,24 +525,11 @@ static void log_state(const struct crdt_entity *entity, enum crdt_state before,
 {
 	if (before == entity->fsm.state)
 		return;
-	LOG(DEBUG, ENTITY_STATE, LOG_SPAN("entity_name", crdt_entity_type(entity)),
-	    LOG_SPAN("entity_id", crdt_entity_id(entity)),
+	LOG(DEBUG, ENTITY_STATE, LOG_SPAN("entity_name", entity_member_type(&entity->member)),
+	    LOG_SPAN("entity_id", entity_member_id(&entity->member)),
 	    LOG_STR("state", crdt_state_name(entity->fsm.state)),
 	    LOG_STR("before", crdt_state_name(before)),
 	    LOG_STR("by", crdt_event_name(event->type)));
-}
-
-static void sort_in(struct crdt_entity *entity)
-{
-	bool is_idle = crdt_fsm_is_idle(&entity->fsm);
-
-	if (list_is_linked(&entity->idle_node) && !is_idle) {
-		list_remove(&entity->idle_node);
-	} else if (!list_is_linked(&entity->idle_node) && is_idle) {
-		list_push_back(&entity->table->idle, &entity->idle_node);
-		if (entity->table->room_wanted > 0)
-			loop_task_schedule(entity->table->loop, &entity->table->room);
-	}
 }
 
 /* An answered call has no deadline any more. */
@@ -608,7 +572,7 @@ void crdt_entity_run(struct crdt_entity *entity, const struct crdt_event *event)
 		crdt_entity_destroy(entity);
 		return;
 	}
-	sort_in(entity);
+	entity_member_sort(&entity->member, crdt_fsm_is_idle(&entity->fsm));
 	crdt_entity_read(entity);
 }
 
@@ -621,19 +585,12 @@ void crdt_entity_run_type(struct crdt_entity *entity, enum crdt_event_type type)
 
 /* ---- birth and death ------------------------------------------------------------------------ */
 
-struct crdt_entity *crdt_entity_new(struct crdt_table *table, struct crdt_type *type,
-				    struct span key, size_t type_len)
+struct crdt_entity *crdt_entity_new(struct crdt_table *table)
 {
-	/* the key is bounded: a persistence id of the schema and JOURNAL_ID_MAX */
-	struct crdt_entity *entity = mem_zalloc(sizeof(struct crdt_entity) + key.len);
+	struct crdt_entity *entity = entity_member_new(&table->set, sizeof(struct crdt_entity));
 
-	memcpy(entity->key, key.data, key.len);
-	entity->node.key = span_make(entity->key, key.len);
-	entity->type_len = type_len;
 	entity->table = table;
-	entity->type = type;
 	entity->due_ns = DEADLINE_NEVER;
-	list_init(&entity->idle_node);
 	list_init(&entity->queue);
 	list_init(&entity->sent);
 	list_init(&entity->cancelling);
@@ -642,31 +599,23 @@ struct crdt_entity *crdt_entity_new(struct crdt_table *table, struct crdt_type *
 	list_init(&entity->acks);
 	map_init(&entity->calls);
 	crdt_rebase_init(entity);
-	timer_init(&entity->timer, table->loop, on_timer, entity);
-	timer_init(&entity->queue_timer, table->loop, on_queue_timer, entity);
-	timer_init(&entity->news_timer, table->loop, on_news_timer, entity);
+	timer_init(&entity->timer, table->set.loop, on_timer, entity);
+	timer_init(&entity->queue_timer, table->set.loop, on_queue_timer, entity);
+	timer_init(&entity->news_timer, table->set.loop, on_news_timer, entity);
 	crdt_fsm_init(&entity->fsm, &table->config, table->limits.passivation_ms);
-	BUG_ON(!map_insert(&table->entities, &entity->node));
 	return entity;
 }
 
 static void crdt_entity_destroy(struct crdt_entity *entity)
 {
-	struct crdt_table *table = entity->table;
-
 	BUG_ON(!list_is_empty(&entity->queue) || entity->calls.count > 0);
 	act_reset(entity);
 	crdt_value_fini(entity);
 	crdt_outbox_clear(entity);
 	timer_stop(&entity->timer);
 	timer_stop(&entity->queue_timer);
-	list_remove(&entity->idle_node);
-	map_remove(&table->entities, &entity->node);
 	map_fini(&entity->calls);
-	if (entity->service)
-		api_unref((struct api *)entity->service->api);
-	mem_free(entity);
-	crdt_table_forgot(table);
+	entity_member_free(&entity->member);
 }
 
 void crdt_entity_free(struct crdt_entity *entity, enum status code, const char *text)

@@ -14,13 +14,15 @@
 #include "src/entity/crdt_codec.h"
 #include "src/entity/crdt_fsm.h"
 #include "src/entity/crdt_table.h"
+#include "src/entity/entity_set.h"
 #include "src/entity/entity_stream.h"
 #include "src/runtime/loop.h"
 #include "src/runtime/timer.h"
 
 /* What the files crdt_*.c share. Internal to src/entity.
  *
- *   crdt_table     the map, limits, sleep order, drain
+ *   entity_set     all that are awake: the map, sleep order, drain; shared with other kinds
+ *   crdt_table     limits, members, and commands taken in
  *   crdt_entity    the shell of one machine: executes its actions, reports what happened
  *   crdt_value     the value: its log, and what the function knows of it
  *   crdt_rebase    a value that was written anew in the log takes the place of the one here
@@ -28,7 +30,6 @@
  *
  * Order of a step as in entity.h: event, actions, then deliveries. */
 struct api_method;
-struct api_service;
 struct metrics_series;
 
 /* What becomes of a message: it goes to the caller of a ticket. Stands in its entity's outbox until
@@ -84,16 +85,6 @@ static inline size_t crdt_ticket_bytes(const struct crdt_ticket *ticket)
 	return ticket->payload_len + ticket->metadata_len;
 }
 
-/* What all entities of one persistence id share. Kept until the table ends. */
-struct crdt_type {
-	struct map_node node; /* key: persistence id, owned */
-	char *name;
-	struct metrics_series *active;
-	struct metrics_series *activations;
-	struct metrics_series *passivations;
-	struct metrics_series *queue_full;
-};
-
 /* To be acknowledged once the log is read up to position. */
 struct crdt_ack {
 	struct list node;
@@ -102,12 +93,8 @@ struct crdt_ack {
 };
 
 struct crdt_entity {
-	struct map_node node;  /* key: persistence id, NUL, entity id */
-	struct list idle_node; /* in the table's sleep order while idle */
+	struct entity_member member;
 	struct crdt_table *table;
-	struct crdt_type *type;
-	const struct api_service *service; /* of the present activation; its api is referenced */
-	uint64_t epoch;			   /* of the function, when the stream was asked for */
 	struct crdt_fsm fsm;
 	struct entity_stream stream;
 	struct crdt_item *message; /* at hand */
@@ -141,46 +128,24 @@ struct crdt_entity {
 	struct timer timer;
 	struct timer queue_timer; /* earliest deadline in queue, sent or cancelling, or earlier */
 	struct timer news_timer;
-	bool is_stream_counted;
 	bool is_reading; /* the stream was asked for a message */
 	bool is_stepping;
 	bool is_gone;
-	size_t type_len;
-	uint8_t key[];
 };
 
 struct crdt_table {
-	struct loop *loop;
-	struct userfn *userfn;
+	struct entity_set set; /* done: struct crdt_item */
 	struct crdt_log *log;
 	struct members *members;
-	struct metrics *metrics;
 	struct crdt_limits limits;
 	struct crdt_fsm_config config;
-	struct map entities;
-	struct map types;
-	struct list idle; /* struct crdt_entity, longest idle first */
-	struct list done; /* struct crdt_item to be delivered */
-	struct loop_task deliver;
-	struct loop_task room;
-	struct loop_task drained;
-	size_t room_wanted;
-	size_t queued;
-	size_t queued_bytes;
 	size_t streams;
-	struct buf head;	/* of the message being sent */
 	struct buf delta;	/* being sent or appended */
-	struct buf name;	/* key of a look-up */
 	struct span *addresses; /* of members UP; borrowed from the view */
 	size_t address_count;
 	uint64_t members_version; /* that entities were told of */
-	struct metrics_series *function_streams;
 	struct metrics_series *streams_active;
-	uint64_t epoch;
 	struct error error; /* of the step at hand */
-	bool is_draining;
-	void (*on_drained)(void *data);
-	void *drained_data;
 	struct span effects[ENTITY_REPLY_EFFECTS_MAX];
 };
 
@@ -216,9 +181,8 @@ void crdt_outbox_flush(struct crdt_entity *entity);
 void crdt_outbox_clear(struct crdt_entity *entity);
 void crdt_outbox_remove(struct crdt_entity *entity, struct crdt_item *item);
 
-/* As entity_table_deliver and entity_table_deliver_now. */
-void crdt_table_deliver(struct crdt_table *table);
-void crdt_table_deliver_now(struct crdt_table *table);
+/* For the set: calls back for all that are done. */
+void crdt_table_deliver_now(struct entity_set *set);
 
 /* ---- crdt_value.c --------------------------------------------------------------------------- */
 /* For LOAD, READ, READ_LATER, CANCEL_READ. */
@@ -263,8 +227,8 @@ void crdt_rebase_drop(struct crdt_entity *entity);
 void crdt_rebase_fini(struct crdt_entity *entity);
 
 /* ---- crdt_entity.c -------------------------------------------------------------------------- */
-struct crdt_entity *crdt_entity_new(struct crdt_table *table, struct crdt_type *type,
-				    struct span key, size_t type_len);
+/* Of the name that the set looked up last. */
+struct crdt_entity *crdt_entity_new(struct crdt_table *table);
 
 /* Steps the machine and does what it says. The entity may be gone afterwards; nothing is delivered
  * yet. */
@@ -280,20 +244,7 @@ void crdt_entity_read(struct crdt_entity *entity);
 /* Fails whoever waits and lets go of everything. */
 void crdt_entity_free(struct crdt_entity *entity, enum status code, const char *text);
 
-static inline struct span crdt_entity_id(const struct crdt_entity *entity)
-{
-	return span_skip(entity->node.key, entity->type_len + 1);
-}
-
-static inline struct span crdt_entity_type(const struct crdt_entity *entity)
-{
-	return span_head(entity->node.key, entity->type_len);
-}
-
 /* ---- crdt_table.c --------------------------------------------------------------------------- */
-void crdt_table_want_room(struct crdt_table *table);
-/* The entity is out of the map. */
-void crdt_table_forgot(struct crdt_table *table);
 /* Those that are UP; borrowed until the next turn. */
 struct crdt_members crdt_table_members(struct crdt_table *table);
 

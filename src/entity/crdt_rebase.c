@@ -97,7 +97,7 @@ static void on_rebase(void *data)
 	} else if (entity->is_adopted) {
 		/* a read brings what is new, and tells the function */
 		crdt_entity_run_type(entity, CRDT_EV_NEWS);
-		crdt_table_deliver(table);
+		entity_set_deliver(&table->set);
 	}
 }
 
@@ -109,7 +109,7 @@ void crdt_rebase_init(struct crdt_entity *entity)
 void crdt_rebase_look(struct crdt_entity *entity)
 {
 	if (entity->next || decided(entity))
-		loop_task_schedule(entity->table->loop, &entity->rebase_task);
+		loop_task_schedule(entity->table->set.loop, &entity->rebase_task);
 }
 
 void crdt_rebase_begin(struct crdt_entity *entity, uint64_t generation)
@@ -151,7 +151,7 @@ bool crdt_rebase_hold(struct crdt_entity *entity, struct crdt_write *write,
 	}
 	entity->is_rebasing = true;
 	crdt_entity_run_type(entity, CRDT_EV_NEWS);
-	crdt_table_deliver(table);
+	entity_set_deliver(&table->set);
 	return true;
 }
 

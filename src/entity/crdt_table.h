@@ -23,11 +23,9 @@ struct metrics;
 struct userfn;
 
 struct crdt_limits {
-	size_t queue_max;	/* commands of an entity that wait or are unanswered; 100 */
-	size_t queue_bytes_max; /* payload bytes of waiting commands over all entities; 256 MiB */
-	size_t active_max;	/* entities awake; 100000. Full: idle ones are put to sleep first */
-	size_t streams_max;	/* streamed calls at once; 10000: each is a client that waits */
-	size_t message_bytes_max;      /* of the function, larger ones break the stream; 12 MiB */
+	size_t queue_max;	  /* commands of an entity that wait or are unanswered; 100 */
+	size_t streams_max;	  /* streamed calls at once; 10000: each is a client that waits */
+	size_t message_bytes_max; /* of the function, larger ones break the stream; 12 MiB */
 	uint64_t command_timeout_ms;   /* no reply from the function; 60 s. A command also waits no
 					  longer than this before it is sent */
 	uint64_t cancel_timeout_ms;    /* C-42: no answer to stream_cancelled: changes of others go
@@ -47,8 +45,7 @@ struct crdt_limits {
 struct crdt_limits crdt_limits_default(void);
 
 struct crdt_table_params {
-	struct loop *loop;
-	struct userfn *userfn;
+	struct entity_budget *budget;
 	struct crdt_log *log;
 	struct members *members;
 	struct metrics *metrics; /* may be NULL */

@@ -33,7 +33,7 @@ struct crdt_ticket *crdt_ticket_new(struct crdt_table *table, const struct entit
 	struct crdt_ticket *ticket =
 		mem_zalloc(sizeof(struct crdt_ticket) + command->payload.len + metadata_len);
 	uint64_t wait_ns = table->limits.command_timeout_ms * NS_PER_MS;
-	uint64_t latest = clock_deadline(loop_now_ns(table->loop), wait_ns);
+	uint64_t latest = clock_deadline(loop_now_ns(table->set.loop), wait_ns);
 
 	list_init(&ticket->node);
 	list_init(&ticket->due);
@@ -70,15 +70,13 @@ void crdt_ticket_enqueue(struct crdt_ticket *ticket, struct crdt_entity *entity)
 {
 	ticket->entity = entity;
 	list_push_back(&entity->queue, &ticket->node);
-	ticket->table->queued++;
-	ticket->table->queued_bytes += crdt_ticket_bytes(ticket);
+	entity_set_queued(&ticket->table->set, crdt_ticket_bytes(ticket));
 }
 
 void crdt_ticket_leave_queue(struct crdt_ticket *ticket)
 {
 	list_remove(&ticket->node);
-	ticket->table->queued--;
-	ticket->table->queued_bytes -= crdt_ticket_bytes(ticket);
+	entity_set_unqueued(&ticket->table->set, crdt_ticket_bytes(ticket));
 }
 
 void crdt_ticket_sent(struct crdt_ticket *ticket, uint64_t id)
@@ -90,7 +88,7 @@ void crdt_ticket_sent(struct crdt_ticket *ticket, uint64_t id)
 	crdt_fsm_call_sent(&ticket->call, id);
 	ticket->sent.key = span_make(&ticket->call.id, sizeof(ticket->call.id));
 	BUG_ON(!map_insert(&entity->calls, &ticket->sent));
-	ticket->deadline_ns = clock_deadline(loop_now_ns(ticket->table->loop), wait_ns);
+	ticket->deadline_ns = clock_deadline(loop_now_ns(ticket->table->set.loop), wait_ns);
 	list_push_back(&entity->sent, &ticket->due);
 	crdt_entity_watch_due(entity, ticket->deadline_ns);
 }
@@ -181,7 +179,7 @@ void crdt_outbox_flush(struct crdt_entity *entity)
 			crdt_item_free(item);
 			continue;
 		}
-		list_push_back(&entity->table->done, &item->node);
+		list_push_back(&entity->table->set.done, &item->node);
 		if (item->is_last)
 			leave_entity(item->ticket);
 	}
@@ -210,7 +208,7 @@ struct crdt_item *crdt_ticket_fail(struct crdt_ticket *ticket, enum status code,
 		(void)buf_append(&item->bytes, span_make(text, strlen(text) + 1));
 		item->text = (const char *)buf_span(&item->bytes).data;
 	}
-	list_push_back(&ticket->table->done, &item->node);
+	list_push_back(&ticket->table->set.done, &item->node);
 	return item;
 }
 
@@ -256,11 +254,12 @@ static void deliver(struct crdt_table *table, const struct crdt_item *item)
 	ticket->on_reply(ticket->data, &reply, item->is_last);
 }
 
-void crdt_table_deliver_now(struct crdt_table *table)
+void crdt_table_deliver_now(struct entity_set *set)
 {
+	struct crdt_table *table = container_of(set, struct crdt_table, set);
 	struct list *node;
 
-	while ((node = list_pop_front(&table->done))) {
+	while ((node = list_pop_front(&set->done))) {
 		struct crdt_item *item = list_entry(node, struct crdt_item, node);
 
 		if (item->ticket->on_reply)
@@ -287,7 +286,7 @@ bool crdt_table_abandon(struct crdt_ticket *ticket)
 		return true;
 	}
 	crdt_entity_run(entity, &event);
-	crdt_table_deliver(table);
+	entity_set_deliver(&table->set);
 	return false;
 }
 

@@ -31,14 +31,14 @@
 static struct journal_key key_of(const struct crdt_entity *entity)
 {
 	return (struct journal_key){
-		.type = crdt_entity_type(entity),
-		.id = crdt_entity_id(entity),
+		.type = entity_member_type(&entity->member),
+		.id = entity_member_id(&entity->member),
 	};
 }
 
 static uint64_t deadline_in(const struct crdt_entity *entity, uint64_t wait_ms)
 {
-	return clock_deadline(loop_now_ns(entity->table->loop), wait_ms * NS_PER_MS);
+	return clock_deadline(loop_now_ns(entity->table->set.loop), wait_ms * NS_PER_MS);
 }
 
 /* ---- acknowledgements ----------------------------------------------------------------------- */
@@ -80,7 +80,7 @@ static void on_news(void *data, uint64_t position, uint64_t number)
 		list_push_back(&entity->acks, &ack->node);
 	}
 	crdt_entity_run_type(entity, CRDT_EV_NEWS);
-	crdt_table_deliver(table);
+	entity_set_deliver(&table->set);
 }
 
 /* ---- compaction and repair ------------------------------------------------------------------ */
@@ -100,17 +100,17 @@ static void on_compacted(void *data, const struct crdt_log_result *result)
 		return;
 	/* the value here is one of before, as it is everywhere */
 	crdt_entity_run_type(entity, CRDT_EV_NEWS);
-	crdt_table_deliver(table);
+	entity_set_deliver(&table->set);
 }
 
 static void count_compaction(const struct crdt_entity *entity)
 {
-	struct metrics_label label = {"entity_name", crdt_entity_type(entity)};
+	struct metrics_label label = {"entity_name", entity_member_type(&entity->member)};
 
-	if (entity->table->metrics)
-		metrics_add(
-			metrics_series(entity->table->metrics, METRIC_CRDT_COMPACTIONS, &label, 1),
-			1);
+	if (entity->table->set.metrics)
+		metrics_add(metrics_series(entity->table->set.metrics, METRIC_CRDT_COMPACTIONS,
+					   &label, 1),
+			    1);
 }
 
 static bool is_compaction_due(const struct crdt_entity *entity)
@@ -216,8 +216,8 @@ static bool merge_one(struct crdt_entity *entity, struct span bytes, struct erro
 	if (status == ST_FAILED_PRECONDITION &&
 	    (entity->next || entity->fsm.state == CRDT_STARTING)) {
 		LOG_LIMITED(WARN, CRDT_INCOMPATIBLE,
-			    LOG_SPAN("entity_name", crdt_entity_type(entity)),
-			    LOG_SPAN("entity_id", crdt_entity_id(entity)),
+			    LOG_SPAN("entity_name", entity_member_type(&entity->member)),
+			    LOG_SPAN("entity_id", entity_member_id(&entity->member)),
 			    LOG_STR("reason", err->message));
 		return true;
 	}
@@ -295,7 +295,7 @@ static void on_read(void *data, const struct crdt_log_content *content)
 		crdt_rebase_fail(entity);
 	}
 	crdt_entity_run(entity, &event);
-	crdt_table_deliver(table);
+	entity_set_deliver(&table->set);
 }
 
 void crdt_value_read(struct crdt_entity *entity)
@@ -345,11 +345,11 @@ static void count_write(const struct crdt_write *write, const struct crdt_log_re
 							? SPAN_LIT("deleted")
 							: SPAN_LIT("error")};
 
-	if (!table->metrics)
+	if (!table->set.metrics)
 		return;
-	metrics_add(metrics_series(table->metrics, METRIC_CRDT_WRITES, &label, 1), 1);
-	metrics_observe_ns(metrics_series(table->metrics, METRIC_CRDT_WRITE_SECONDS, NULL, 0),
-			   loop_now_ns(table->loop) - write->start_ns);
+	metrics_add(metrics_series(table->set.metrics, METRIC_CRDT_WRITES, &label, 1), 1);
+	metrics_observe_ns(metrics_series(table->set.metrics, METRIC_CRDT_WRITE_SECONDS, NULL, 0),
+			   loop_now_ns(table->set.loop) - write->start_ns);
 }
 
 /* The log may be compacted without anybody else's news: what we wrote is read once in a while. */
@@ -395,7 +395,7 @@ void crdt_value_on_written(void *data, const struct crdt_log_result *result)
 	buf_fini(&write->kept);
 	mem_free(write);
 	crdt_entity_run(entity, &event);
-	crdt_table_deliver(table);
+	entity_set_deliver(&table->set);
 }
 
 static struct crdt_write *write_new(struct crdt_entity *entity, struct crdt_item *item)
@@ -406,7 +406,7 @@ static struct crdt_write *write_new(struct crdt_entity *entity, struct crdt_item
 	list_push_back(&entity->writes, &write->node);
 	write->entity = entity;
 	write->item = item;
-	write->start_ns = loop_now_ns(entity->table->loop);
+	write->start_ns = loop_now_ns(entity->table->set.loop);
 	write->decided = JOURNAL_CONFLICT;
 	buf_init(&write->kept, 0); /* it gets the item's */
 	item->write = write;

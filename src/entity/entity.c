@@ -1,14 +1,12 @@
 #include "src/entity/entity.h"
 
 #include <stdio.h>
-#include <string.h>
 
 #include "proto/schema.h"
 #include "src/base/clock.h"
 #include "src/base/error.h"
 #include "src/base/hash.h"
 #include "src/base/log.h"
-#include "src/base/mem.h"
 #include "src/base/metrics.h"
 #include "src/grpc/grpc_call.h"
 #include "src/userfn/api.h"
@@ -35,29 +33,16 @@ static bool is_value(const struct entity *entity)
 
 /* ---- stream --------------------------------------------------------------------------------- */
 
-static void count_stream(struct entity *entity, bool is_open)
-{
-	int64_t step = is_open ? 1 : -1;
-
-	if (entity->is_stream_counted == is_open)
-		return;
-	entity->is_stream_counted = is_open;
-	if (!entity->table->metrics)
-		return;
-	metrics_set(entity->table->streams, metrics_value(entity->table->streams) + step);
-	metrics_set(entity->type->active, metrics_value(entity->type->active) + step);
-}
-
 static void on_open(void *data)
 {
 	struct entity *entity = data;
 	struct entity_table *table = entity->table;
 	struct entity_event event = {.type = ENTITY_EV_STREAM_OPEN};
 
-	event.is_generation_0_1 = entity->service->api->generation == API_0_1;
-	count_stream(entity, true);
+	event.is_generation_0_1 = entity->member.service->api->generation == API_0_1;
+	entity_member_count_stream(&entity->member, true);
 	entity_run(entity, &event);
-	entity_table_deliver(table);
+	entity_set_deliver(&table->set);
 }
 
 static void on_message(void *data, struct span message)
@@ -89,7 +74,7 @@ static void on_message(void *data, struct span message)
 	}
 	event.text = detail;
 	entity_run(entity, &event);
-	entity_table_deliver(table);
+	entity_set_deliver(&table->set);
 }
 
 static void on_stream_drained(void *data)
@@ -98,7 +83,7 @@ static void on_stream_drained(void *data)
 	struct entity_table *table = entity->table;
 
 	entity_run_type(entity, ENTITY_EV_STREAM_DRAINED);
-	entity_table_deliver(table);
+	entity_set_deliver(&table->set);
 }
 
 static void on_status(void *data, const struct grpc_status *status)
@@ -108,7 +93,7 @@ static void on_status(void *data, const struct grpc_status *status)
 	struct entity_event event = {.type = ENTITY_EV_STREAM_ERROR};
 	char text[ENTITY_DETAIL_MAX];
 
-	count_stream(entity, false);
+	entity_member_count_stream(&entity->member, false);
 	if (entity->fsm.state == ENTITY_CONNECTING) {
 		/* never opened: the caller may try again, unless it is about limits */
 		event.code = status->code == ST_RESOURCE_EXHAUSTED ? status->code : ST_UNAVAILABLE;
@@ -122,7 +107,7 @@ static void on_status(void *data, const struct grpc_status *status)
 	}
 	event.text = text;
 	entity_run(entity, &event);
-	entity_table_deliver(table);
+	entity_set_deliver(&table->set);
 }
 
 static const struct entity_stream_ops stream_ops = {
@@ -139,13 +124,13 @@ static void on_timer(void *data)
 	struct entity *entity = data;
 	struct entity_table *table = entity->table;
 
-	if (entity->due_ns > loop_now_ns(table->loop)) {
+	if (entity->due_ns > loop_now_ns(table->set.loop)) {
 		timer_start(&entity->timer, entity->due_ns); /* never: stays unset */
 		return;
 	}
 	entity->due_ns = DEADLINE_NEVER;
 	entity_run_type(entity, ENTITY_EV_TIMEOUT);
-	entity_table_deliver(table);
+	entity_set_deliver(&table->set);
 }
 
 static void set_timer(struct entity *entity, const struct entity_act *act)
@@ -161,7 +146,7 @@ static void set_timer(struct entity *entity, const struct entity_act *act)
 		hash_random(&random, sizeof(random));
 		wait_ms += random % (act->jitter_ms + 1);
 	}
-	entity->due_ns = clock_deadline(loop_now_ns(entity->table->loop), wait_ms * NS_PER_MS);
+	entity->due_ns = clock_deadline(loop_now_ns(entity->table->set.loop), wait_ms * NS_PER_MS);
 	if (!timer_is_set(&entity->timer) || entity->timer.deadline_ns > entity->due_ns)
 		timer_start(&entity->timer, entity->due_ns);
 }
@@ -170,7 +155,7 @@ static void on_queue_timer(void *data)
 {
 	struct entity *entity = data;
 	struct entity_table *table = entity->table;
-	uint64_t now = loop_now_ns(table->loop);
+	uint64_t now = loop_now_ns(table->set.loop);
 
 	list_for_each_safe (node, &entity->queue) {
 		struct entity_ticket *ticket = list_entry(node, struct entity_ticket, node);
@@ -184,7 +169,7 @@ static void on_queue_timer(void *data)
 	}
 	list_for_each (node, &entity->queue)
 		entity_watch_due(entity, list_entry(node, struct entity_ticket, node)->deadline_ns);
-	entity_table_deliver(table);
+	entity_set_deliver(&table->set);
 }
 
 /* A timer that is set may fire for nothing. */
@@ -197,60 +182,50 @@ void entity_watch_due(struct entity *entity, uint64_t deadline_ns)
 
 /* ---- actions -------------------------------------------------------------------------------- */
 
-static void take_service(struct entity *entity, const struct api_service *service)
+/* The one of the command at the head; kept when there is none. */
+static const struct api_service *wanted_service(const struct entity *entity)
 {
-	if (entity->service == service)
-		return;
-	(void)api_ref((struct api *)service->api);
-	if (entity->service)
-		api_unref((struct api *)entity->service->api);
-	entity->service = service;
+	if (list_is_empty(&entity->queue))
+		return entity->member.service;
+	return list_entry(entity->queue.next, struct entity_ticket, node)->method->service;
+}
+
+static void activate(struct entity *entity)
+{
+	const struct api_service *service;
+
+	entity_member_activate(&entity->member, wanted_service(entity));
+	service = entity->member.service;
 	entity->fsm.kind = service->kind == ENTITY_VALUE ? ENTITY_FSM_VALUE : ENTITY_FSM_EVENTS;
 	entity->fsm.passivation_ms = service->passivation_ms ? service->passivation_ms
 							     : entity->table->limits.passivation_ms;
-}
-
-/* The function may have come back with another description since the command was read. */
-static const struct api_service *newest_service(const struct entity *entity)
-{
-	const struct api *api = userfn_api(entity->table->userfn);
-	struct span name = span_head(entity->node.key, entity->type_len);
-
-	for (size_t i = 0; api && i < api->service_count; i++) {
-		if (span_eq(api->services[i].persistence_id, name))
-			return &api->services[i];
-	}
-	if (list_is_empty(&entity->queue))
-		return entity->service;
-	return list_entry(entity->queue.next, struct entity_ticket, node)->method->service;
 }
 
 static void act_open(struct entity *entity)
 {
 	struct entity_table *table = entity->table;
 	struct entity_stream_params params = {
-		.loop = table->loop,
-		.channel = userfn_channel(table->userfn),
-		.open_deadline_ns = clock_deadline(loop_now_ns(table->loop),
+		.loop = table->set.loop,
+		.channel = userfn_channel(table->set.userfn),
+		.open_deadline_ns = clock_deadline(loop_now_ns(table->set.loop),
 						   table->limits.command_timeout_ms * NS_PER_MS),
 		.max_message_bytes = table->limits.message_bytes_max,
 	};
 
-	take_service(entity, newest_service(entity));
+	activate(entity);
 	params.path = is_value(entity) ? "/" API_VALUE_TYPE "/handle"
 				       : "/" API_EVENT_SOURCED_TYPE "/handle";
-	entity->epoch = userfn_epoch(table->userfn);
 	entity_stream_open(&entity->stream, &params, &stream_ops, entity);
-	entity_table_want_room(table);
 }
 
 static bool act_send_init(struct entity *entity, const struct entity_page *page)
 {
-	struct buf *head = &entity->table->head;
-	struct span name = entity->service->schema->full_name;
+	struct buf *head = &entity->table->set.head;
+	struct span name = entity->member.service->schema->full_name;
 	bool is_put = is_value(entity)
-			      ? entity_put_value_init(head, name, entity_id(entity), page->snapshot)
-			      : entity_put_init(head, name, entity_id(entity),
+			      ? entity_put_value_init(head, name, entity_member_id(&entity->member),
+						      page->snapshot)
+			      : entity_put_init(head, name, entity_member_id(&entity->member),
 						page->snapshot_sequence, page->snapshot);
 
 	return is_put && entity_stream_send(&entity->stream, buf_span(head),
@@ -259,7 +234,7 @@ static bool act_send_init(struct entity *entity, const struct entity_page *page)
 
 static bool act_send_events(struct entity *entity, const struct entity_page *page)
 {
-	struct buf *head = &entity->table->head;
+	struct buf *head = &entity->table->set.head;
 
 	for (size_t i = 0; i < page->count; i++) {
 		const struct journal_event *event = &page->events[i];
@@ -276,14 +251,14 @@ static bool act_send_command(struct entity *entity, uint64_t id)
 	struct entity_ticket *ticket = entity_ticket_dequeue(entity);
 	struct entity_put_command command = {
 		.is_value = is_value(entity),
-		.entity_id = entity_id(entity),
+		.entity_id = entity_member_id(&entity->member),
 		.id = id,
 		.name = ticket->method->schema->name,
 		.input_name = ticket->method->schema->input->full_name,
 		.metadata = span_make(ticket->payload + ticket->payload_len, ticket->metadata_len),
 		.payload_len = ticket->payload_len,
 	};
-	struct buf *head = &entity->table->head;
+	struct buf *head = &entity->table->set.head;
 
 	entity->current = ticket;
 	return entity_put_command(head, &command) &&
@@ -331,26 +306,29 @@ static void act_crashed(struct entity *entity, const struct entity_act *act,
 			const struct entity_event *event)
 {
 	struct entity_table *table = entity->table;
-	struct span type = span_head(entity->node.key, entity->type_len);
+	struct span type = entity_member_type(&entity->member);
 	struct metrics_label labels[] = {{"entity_name", type},
 					 {"reason", span_from_str(act->text)}};
 	const char *detail = event->text && event->text != act->text ? event->text : "";
 	char report[2 * ENTITY_DETAIL_MAX];
 	int n;
 
-	if (table->metrics)
-		metrics_add(metrics_series(table->metrics, METRIC_ENTITY_CRASHES, labels, 2), 1);
+	if (table->set.metrics)
+		metrics_add(metrics_series(table->set.metrics, METRIC_ENTITY_CRASHES, labels, 2),
+			    1);
 	LOG_LIMITED(WARN, ENTITY_CRASHED, LOG_SPAN("entity_name", type),
-		    LOG_SPAN("entity_id", entity_id(entity)), LOG_STR("reason", act->text),
-		    LOG_STR("cause", detail), LOG_UINT("command_id", entity->fsm.command_id),
+		    LOG_SPAN("entity_id", entity_member_id(&entity->member)),
+		    LOG_STR("reason", act->text), LOG_STR("cause", detail),
+		    LOG_UINT("command_id", entity->fsm.command_id),
 		    LOG_UINT("crashes", entity->fsm.crashes));
 	if (event->type == ENTITY_EV_STREAM_ERROR || event->type == ENTITY_EV_STREAM_END)
 		return; /* the function knows, or is gone */
 	n = snprintf(report, sizeof(report), "%s: entity %.*s/%.*s, command id %llu%s%s", act->text,
-		     SPAN_FMT(span_head(type, 128)), SPAN_FMT(span_head(entity_id(entity), 128)),
+		     SPAN_FMT(span_head(type, 128)),
+		     SPAN_FMT(span_head(entity_member_id(&entity->member), 128)),
 		     (unsigned long long)entity->fsm.command_id, detail[0] ? ": " : "", detail);
 	if (n > 0)
-		userfn_report(table->userfn, span_from_str(report));
+		userfn_report(table->set.userfn, span_from_str(report));
 }
 
 static void act_hand_over(struct entity *entity)
@@ -362,8 +340,8 @@ static void act_hand_over(struct entity *entity)
 static void act_gone(struct entity *entity)
 {
 	entity->is_gone = true;
-	if (entity->type->passivations)
-		metrics_add(entity->type->passivations, 1);
+	if (entity->member.type->passivations)
+		metrics_add(entity->member.type->passivations, 1);
 }
 
 static void act_half_close(struct entity *entity)
@@ -373,7 +351,7 @@ static void act_half_close(struct entity *entity)
 
 static void act_reset(struct entity *entity)
 {
-	count_stream(entity, false);
+	entity_member_count_stream(&entity->member, false);
 	entity_stream_reset(&entity->stream);
 }
 
@@ -460,9 +438,8 @@ static void log_state(const struct entity *entity, enum entity_state before,
 {
 	if (before == entity->fsm.state)
 		return;
-	LOG(DEBUG, ENTITY_STATE,
-	    LOG_SPAN("entity_name", span_head(entity->node.key, entity->type_len)),
-	    LOG_SPAN("entity_id", entity_id(entity)),
+	LOG(DEBUG, ENTITY_STATE, LOG_SPAN("entity_name", entity_member_type(&entity->member)),
+	    LOG_SPAN("entity_id", entity_member_id(&entity->member)),
 	    LOG_STR("state", entity_state_name(entity->fsm.state)),
 	    LOG_STR("before", entity_state_name(before)),
 	    LOG_STR("by", entity_event_name(event->type)));
@@ -474,22 +451,8 @@ static void note_conflict(const struct entity *entity, enum entity_event_type ty
 
 	if (table->on_conflict &&
 	    (type == ENTITY_EV_APPEND_CONFLICT || type == ENTITY_EV_VERIFY_CONFLICT))
-		table->on_conflict(table->conflict_data,
-				   span_head(entity->node.key, entity->type_len),
-				   entity_id(entity));
-}
-
-static void sort_in(struct entity *entity)
-{
-	bool is_idle = entity_fsm_is_idle(&entity->fsm);
-
-	if (list_is_linked(&entity->idle_node) && !is_idle) {
-		list_remove(&entity->idle_node);
-	} else if (!list_is_linked(&entity->idle_node) && is_idle) {
-		list_push_back(&entity->table->idle, &entity->idle_node);
-		if (entity->table->room_wanted > 0)
-			loop_task_schedule(entity->table->loop, &entity->table->room);
-	}
+		table->on_conflict(table->conflict_data, entity_member_type(&entity->member),
+				   entity_member_id(&entity->member));
 }
 
 void entity_run_page(struct entity *entity, const struct entity_event *first,
@@ -517,7 +480,7 @@ void entity_run_page(struct entity *entity, const struct entity_event *first,
 	}
 	if (!entity->current)
 		drop_reply(entity); /* of a message that was none */
-	sort_in(entity);
+	entity_member_sort(&entity->member, entity_fsm_is_idle(&entity->fsm));
 }
 
 void entity_run(struct entity *entity, const struct entity_event *event)
@@ -534,33 +497,22 @@ void entity_run_type(struct entity *entity, enum entity_event_type type)
 
 /* ---- birth and death ------------------------------------------------------------------------ */
 
-struct entity *entity_new(struct entity_table *table, struct entity_type *type, struct span key,
-			  size_t type_len)
+struct entity *entity_new(struct entity_table *table)
 {
-	/* the key is bounded: a persistence id of the schema and JOURNAL_ID_MAX */
-	struct entity *entity = mem_zalloc(sizeof(struct entity) + key.len);
+	struct entity *entity = entity_member_new(&table->set, sizeof(struct entity));
 
-	memcpy(entity->key, key.data, key.len);
-	entity->node.key = span_make(entity->key, key.len);
-	entity->type_len = type_len;
 	entity->table = table;
-	entity->type = type;
 	entity->due_ns = DEADLINE_NEVER;
-	list_init(&entity->idle_node);
 	list_init(&entity->queue);
-	timer_init(&entity->timer, table->loop, on_timer, entity);
-	timer_init(&entity->queue_timer, table->loop, on_queue_timer, entity);
+	timer_init(&entity->timer, table->set.loop, on_timer, entity);
+	timer_init(&entity->queue_timer, table->set.loop, on_queue_timer, entity);
 	entity_fsm_init(&entity->fsm, &table->config, table->limits.passivation_ms);
-	BUG_ON(!map_insert(&table->entities, &entity->node));
 	return entity;
 }
 
 static void entity_destroy(struct entity *entity)
 {
-	struct entity_table *table = entity->table;
-
 	BUG_ON(!list_is_empty(&entity->queue) || entity->current);
-	count_stream(entity, false);
 	entity_stream_reset(&entity->stream);
 	journal_cancel(entity->load);
 	journal_cancel(entity->request);
@@ -568,12 +520,7 @@ static void entity_destroy(struct entity *entity)
 	timer_stop(&entity->queue_timer);
 	drop_reply(entity);
 	entity_window_reset(&entity->window);
-	list_remove(&entity->idle_node);
-	map_remove(&table->entities, &entity->node);
-	if (entity->service)
-		api_unref((struct api *)entity->service->api);
-	mem_free(entity);
-	entity_table_forgot(table);
+	entity_member_free(&entity->member);
 }
 
 void entity_free(struct entity *entity, enum status code, const char *text)

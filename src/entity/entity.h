@@ -8,9 +8,9 @@
 #include "journal/journal.h"
 #include "src/base/buf.h"
 #include "src/base/list.h"
-#include "src/base/map.h"
 #include "src/entity/entity_codec.h"
 #include "src/entity/entity_fsm.h"
+#include "src/entity/entity_set.h"
 #include "src/entity/entity_stream.h"
 #include "src/entity/entity_table.h"
 #include "src/entity/entity_window.h"
@@ -19,18 +19,16 @@
 
 /* What the files of the shell share. Internal to src/entity.
  *
- *   entity_table    the map, limits, sleep order, drain
+ *   entity_set      all that are awake: the map, sleep order, drain; shared with CRDTs
+ *   entity_table    limits, and commands taken in
  *   entity          the shell of one machine: executes its actions, reports what happened
  *   entity_journal  its journal side: what is asked there, and the answers
  *   entity_recall   commands that may have been executed before, and what is stored for them
  *   entity_ticket   one command from submit to its reply
  *
  * Order of a step: an event goes into the machine, all its actions are done, the entity is perhaps
- * gone, and only then replies are delivered (entity_table_deliver). So callers may submit and
+ * gone, and only then replies are delivered (entity_set_deliver). So callers may submit and
  * abandon from inside their callback. */
-struct api_service;
-struct metrics_series;
-
 /* A message of the function that is kept while its events are appended; recycled. */
 struct entity_holder {
 	struct list node;
@@ -82,25 +80,9 @@ static inline struct span entity_ticket_key(const struct entity_ticket *ticket)
 			 ticket->key_len);
 }
 
-/* What all entities of one persistence id share. Kept until the table ends. */
-struct entity_type {
-	struct map_node node; /* key: persistence id, owned */
-	char *name;
-	struct metrics_series *active;
-	struct metrics_series *activations;
-	struct metrics_series *passivations;
-	struct metrics_series *queue_full;
-	struct metrics_series *replayed;
-	struct metrics_series *snapshots;
-};
-
 struct entity {
-	struct map_node node;  /* key: persistence id, NUL, entity id */
-	struct list idle_node; /* in the table's sleep order while idle */
+	struct entity_member member;
 	struct entity_table *table;
-	struct entity_type *type;
-	const struct api_service *service; /* of the present activation; its api is referenced */
-	uint64_t epoch;			   /* of the function, when the stream was asked for */
 	struct entity_fsm fsm;
 	struct entity_stream stream;
 	struct list queue; /* struct entity_ticket */
@@ -114,41 +96,19 @@ struct entity {
 	uint64_t due_ns; /* of the machine's timer; the timer itself may be late */
 	struct timer timer;
 	struct timer queue_timer; /* earliest deadline in the queue, or earlier */
-	bool is_stream_counted;
-	bool is_gone; /* within a step */
-	size_t type_len;
-	uint8_t key[];
+	bool is_gone;		  /* within a step */
 };
 
 struct entity_table {
-	struct loop *loop;
-	struct userfn *userfn;
+	struct entity_set set;
 	struct journal *journal;
-	struct metrics *metrics;
 	struct entity_limits limits;
 	struct entity_fsm_config config;
-	struct map entities;
-	struct map types;
-	struct list idle; /* struct entity, longest idle first */
-	struct list done; /* struct entity_ticket with an outcome to deliver */
-	struct loop_task deliver;
-	struct loop_task room;
-	size_t room_wanted; /* streams asked for that may be too many for the function */
 	struct list holders;
 	size_t holder_count;
-	size_t queued;
-	size_t queued_bytes;
-	struct buf head; /* of the message being sent */
-	struct buf name; /* key of a look-up */
 	struct buf kept; /* of the append that is being asked for: its reply for another time */
-	struct metrics_series *streams;
-	uint64_t epoch;			/* of the function; streams of earlier ones were told */
 	entity_conflict_fn on_conflict; /* NULL: nobody asks */
 	void *conflict_data;
-	bool is_draining;
-	struct loop_task drained;
-	void (*on_drained)(void *data);
-	void *drained_data;
 	struct journal_any events[ENTITY_REPLY_EVENTS_MAX];
 	struct span effects[ENTITY_REPLY_EFFECTS_MAX];
 };
@@ -174,15 +134,12 @@ struct entity_ticket *entity_ticket_dequeue(struct entity *entity);
 struct entity_holder *entity_holder_new(struct entity_table *table);
 void entity_holder_free(struct entity_table *table, struct entity_holder *holder);
 
-/* Has all that are done called back at the end of the turn: what the function is to do next is on
- * its way to it before callers are told. */
-void entity_table_deliver(struct entity_table *table);
-/* Calls them back. */
-void entity_table_deliver_now(struct entity_table *table);
+/* For the set: calls back for all that are done. */
+void entity_table_deliver_now(struct entity_set *set);
 
 /* ---- entity.c ------------------------------------------------------------------------------- */
-struct entity *entity_new(struct entity_table *table, struct entity_type *type, struct span key,
-			  size_t type_len);
+/* Of the name that the set looked up last. */
+struct entity *entity_new(struct entity_table *table);
 
 /* Steps the machine and does what it says. The entity may be gone afterwards; nothing is delivered
  * yet. */
@@ -204,11 +161,6 @@ void entity_watch_due(struct entity *entity, uint64_t deadline_ns);
 
 /* Fails whoever waits and lets go of everything. */
 void entity_free(struct entity *entity, enum status code, const char *text);
-
-static inline struct span entity_id(const struct entity *entity)
-{
-	return span_skip(entity->node.key, entity->type_len + 1);
-}
 
 /* ---- entity_journal.c: the actions LOAD, APPEND and VERIFY ----------------------------------- */
 /* Longest text of an event. */
@@ -245,13 +197,5 @@ void entity_recall_written(struct entity *entity);
 void entity_recall_search(struct entity *entity);
 /* Takes the head of the queue. */
 void entity_recall_start(struct entity *entity);
-
-/* ---- entity_table.c ------------------------------------------------------------------------- */
-/* One more stream was asked for: should the function take no more, an idle entity gives up its own,
- * now or as soon as there is one. */
-void entity_table_want_room(struct entity_table *table);
-
-/* The entity is out of the map. */
-void entity_table_forgot(struct entity_table *table);
 
 #endif

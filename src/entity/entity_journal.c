@@ -12,8 +12,8 @@
 struct journal_key entity_journal_key(const struct entity *entity)
 {
 	return (struct journal_key){
-		.type = span_head(entity->node.key, entity->type_len),
-		.id = entity_id(entity),
+		.type = entity_member_type(&entity->member),
+		.id = entity_member_id(&entity->member),
 	};
 }
 
@@ -29,11 +29,11 @@ static void on_head(void *data, const struct journal_head *head, uint64_t snapsh
 		.snapshot_sequence = snapshot ? snapshot_sequence : 0,
 	};
 
-	if (snapshot && entity->type->snapshots)
-		metrics_add(entity->type->snapshots, 1);
+	if (snapshot && entity->member.type->snapshots)
+		metrics_add(entity->member.type->snapshots, 1);
 	entity_recall_activated(entity, head->sequence);
 	entity_run_page(entity, &event, &page);
-	entity_table_deliver(table);
+	entity_set_deliver(&table->set);
 }
 
 static void on_events(void *data, const struct journal_event *events, size_t count)
@@ -47,10 +47,10 @@ static void on_events(void *data, const struct journal_event *events, size_t cou
 		.event_count = count,
 	};
 
-	if (entity->type->replayed)
-		metrics_add(entity->type->replayed, count);
+	if (entity->member.type->replayed)
+		metrics_add(entity->member.type->replayed, count);
 	entity_run_page(entity, &event, &page);
-	entity_table_deliver(table);
+	entity_set_deliver(&table->set);
 }
 
 static void on_loaded(void *data, enum journal_result result, const struct error *error)
@@ -69,11 +69,11 @@ static void on_loaded(void *data, enum journal_result result, const struct error
 		(void)snprintf(text, sizeof(text), "Error recovering event log: %.480s",
 			       error ? error->message : "");
 		event.text = text;
-	} else if (entity->type->activations) {
-		metrics_add(entity->type->activations, 1);
+	} else if (entity->member.type->activations) {
+		metrics_add(entity->member.type->activations, 1);
 	}
 	entity_run(entity, &event);
-	entity_table_deliver(table);
+	entity_set_deliver(&table->set);
 }
 
 static const struct journal_load_ops load_ops = {
@@ -96,8 +96,8 @@ static void on_got(void *data, enum journal_result result, const struct journal_
 	if (result == JOURNAL_OK) {
 		event.head = *head;
 		entity_recall_activated(entity, head->sequence);
-		if (entity->type->activations)
-			metrics_add(entity->type->activations, 1);
+		if (entity->member.type->activations)
+			metrics_add(entity->member.type->activations, 1);
 	} else if (result == JOURNAL_ERASED) {
 		event.type = ENTITY_EV_LOAD_ERASED;
 	} else {
@@ -108,7 +108,7 @@ static void on_got(void *data, enum journal_result result, const struct journal_
 		event.text = text;
 	}
 	entity_run_page(entity, &event, &page);
-	entity_table_deliver(table);
+	entity_set_deliver(&table->set);
 }
 
 static enum entity_event_type append_event(const struct journal_append_result *result)
@@ -158,7 +158,7 @@ static void on_appended(void *data, const struct journal_append_result *result)
 		event.text = text;
 	}
 	entity_run(entity, &event);
-	entity_table_deliver(table);
+	entity_set_deliver(&table->set);
 }
 
 static void on_verified(void *data, enum journal_result result, const struct error *error)
@@ -183,7 +183,7 @@ static void on_verified(void *data, enum journal_result result, const struct err
 		event.text = text;
 	}
 	entity_run(entity, &event);
-	entity_table_deliver(table);
+	entity_set_deliver(&table->set);
 }
 
 /* ---- questions ------------------------------------------------------------------------------ */
@@ -192,7 +192,7 @@ uint64_t entity_journal_deadline(const struct entity *entity)
 {
 	const struct entity_table *table = entity->table;
 
-	return clock_deadline(loop_now_ns(table->loop),
+	return clock_deadline(loop_now_ns(table->set.loop),
 			      table->limits.journal_timeout_ms * NS_PER_MS);
 }
 

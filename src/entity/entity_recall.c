@@ -153,12 +153,12 @@ static void on_window(void *data, enum journal_result result,
 		event.text = text;
 	}
 	entity_run(entity, &event);
-	entity_table_deliver(table);
+	entity_set_deliver(&table->set);
 }
 
 static struct span type_name(const struct entity *entity)
 {
-	return span_head(entity->node.key, entity->type_len);
+	return entity_member_type(&entity->member);
 }
 
 void entity_recall_search(struct entity *entity)
@@ -174,8 +174,9 @@ void entity_recall_search(struct entity *entity)
 	};
 	struct metrics_label label = {"entity_name", type_name(entity)};
 
-	if (table->metrics)
-		metrics_add(metrics_series(table->metrics, METRIC_DEDUPE_WINDOWS, &label, 1), 1);
+	if (table->set.metrics)
+		metrics_add(metrics_series(table->set.metrics, METRIC_DEDUPE_WINDOWS, &label, 1),
+			    1);
 	entity->request = journal_window(table->journal, &window, entity_journal_deadline(entity),
 					 on_window, entity);
 }
@@ -187,10 +188,10 @@ static void count_recall(const struct entity *entity, const char *outcome)
 	struct metrics_label labels[] = {{"entity_name", type_name(entity)},
 					 {"outcome", span_from_str(outcome)}};
 
-	if (entity->table->metrics)
-		metrics_add(
-			metrics_series(entity->table->metrics, METRIC_COMMANDS_RECALLED, labels, 2),
-			1);
+	if (entity->table->set.metrics)
+		metrics_add(metrics_series(entity->table->set.metrics, METRIC_COMMANDS_RECALLED,
+					   labels, 2),
+			    1);
 }
 
 static void refuse(struct entity *entity, struct entity_event *event, enum status code,
@@ -271,7 +272,7 @@ static void on_recalled(void *data, enum journal_result result,
 	if (event.type != ENTITY_EV_RECALL_OK && event.type != ENTITY_EV_RECALL_REFUSED)
 		entity->current->sequence = 0;
 	entity_run(entity, &event);
-	entity_table_deliver(table);
+	entity_set_deliver(&table->set);
 }
 
 void entity_recall_start(struct entity *entity)

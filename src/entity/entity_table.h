@@ -12,19 +12,16 @@
  * command there, and hands its reply back when it is durable or verified.
  * Spec: cloudstate-protocol 4; journal-and-ownership 4.2 "local". */
 struct api_method;
+struct entity_budget;
 struct entity_table;
 struct entity_ticket;
 struct journal;
 struct journal_id;
-struct loop;
 struct metadata;
 struct metrics;
-struct userfn;
 
 struct entity_limits {
-	size_t queue_max;	/* waiting commands per entity; 100 */
-	size_t queue_bytes_max; /* waiting bytes of commands over all entities; 256 MiB */
-	size_t active_max;	/* entities awake; 100000. Full: idle ones are put to sleep first */
+	size_t queue_max;	       /* waiting commands per entity; 100 */
 	size_t message_bytes_max;      /* of the function, larger ones break the stream; 12 MiB */
 	uint64_t command_timeout_ms;   /* no reply from the function: E-50, frees the entity; 60 s.
 					  A command also waits no longer than this in its queue */
@@ -40,9 +37,9 @@ struct entity_limits {
 };
 struct entity_limits entity_limits_default(void);
 
-struct entity_table *entity_table_new(struct loop *loop, struct userfn *userfn,
-				      struct journal *journal, struct metrics *metrics,
-				      const struct entity_limits *limits);
+/* All borrowed but limits; metrics may be NULL. */
+struct entity_table *entity_table_new(struct entity_budget *budget, struct journal *journal,
+				      struct metrics *metrics, const struct entity_limits *limits);
 
 /* What to run. Spans are copied before submit returns. */
 struct entity_command {

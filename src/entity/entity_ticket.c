@@ -27,7 +27,7 @@ struct entity_ticket *entity_ticket_new(struct entity_table *table,
 	struct entity_ticket *ticket = mem_zalloc(sizeof(struct entity_ticket) +
 						  command->payload.len + metadata_len + key.len);
 	uint64_t wait_ns = table->limits.command_timeout_ms * NS_PER_MS;
-	uint64_t latest = clock_deadline(loop_now_ns(table->loop), wait_ns);
+	uint64_t latest = clock_deadline(loop_now_ns(table->set.loop), wait_ns);
 
 	list_init(&ticket->node);
 	ticket->table = table;
@@ -101,15 +101,13 @@ void entity_ticket_enqueue(struct entity_ticket *ticket, struct entity *entity, 
 		list_push_front(&entity->queue, &ticket->node);
 	else
 		list_push_back(&entity->queue, &ticket->node);
-	ticket->table->queued++;
-	ticket->table->queued_bytes += entity_ticket_bytes(ticket);
+	entity_set_queued(&ticket->table->set, entity_ticket_bytes(ticket));
 }
 
 static void leave_queue(struct entity_ticket *ticket)
 {
 	list_remove(&ticket->node);
-	ticket->table->queued--;
-	ticket->table->queued_bytes -= entity_ticket_bytes(ticket);
+	entity_set_unqueued(&ticket->table->set, entity_ticket_bytes(ticket));
 }
 
 struct entity_ticket *entity_ticket_dequeue(struct entity *entity)
@@ -131,7 +129,7 @@ static void done(struct entity_ticket *ticket)
 		leave_queue(ticket);
 	ticket->entity = NULL;
 	ticket->state = ENTITY_TICKET_DONE;
-	list_push_back(&ticket->table->done, &ticket->node);
+	list_push_back(&ticket->table->set.done, &ticket->node);
 }
 
 void entity_ticket_fail(struct entity_ticket *ticket, enum status code, const char *text,
@@ -213,11 +211,11 @@ static void deliver_reply(struct entity_ticket *ticket)
 	ticket->on_reply(ticket->data, &reply);
 }
 
-void entity_table_deliver_now(struct entity_table *table)
+void entity_table_deliver_now(struct entity_set *set)
 {
 	struct list *node;
 
-	while ((node = list_pop_front(&table->done))) {
+	while ((node = list_pop_front(&set->done))) {
 		struct entity_ticket *ticket = list_entry(node, struct entity_ticket, node);
 
 		if (!ticket->on_reply)

@@ -28,8 +28,7 @@ void server_open_crdts(struct server *server)
 	const struct config *config = server->config;
 	struct crdt_limits limits = crdt_limits_default();
 	const struct crdt_table_params table = {
-		.loop = server->loop,
-		.userfn = server->userfn,
+		.budget = server->entity_budget,
 		.log = server->crdt_log,
 		.members = server->members,
 		.metrics = server->metrics,
@@ -37,8 +36,6 @@ void server_open_crdts(struct server *server)
 	};
 
 	limits.queue_max = config->entity_queue_max;
-	limits.queue_bytes_max = config->entity_queue_max_bytes;
-	limits.active_max = config->entity_max_active;
 	limits.streams_max = config->crdt_max_streams;
 	limits.message_bytes_max = config->function_max_message_bytes;
 	limits.command_timeout_ms = config->entity_command_timeout_ms;

@@ -21,6 +21,7 @@
 #include "src/base/metrics.h"
 #include "src/config/config.h"
 #include "src/entity/crdt_table.h"
+#include "src/entity/entity_budget.h"
 #include "src/entity/entity_table.h"
 #include "src/router/action.h"
 #include "src/router/router.h"
@@ -232,10 +233,13 @@ static void server_open_entities(struct server *server)
 {
 	const struct config *config = server->config;
 	struct entity_limits limits = entity_limits_default();
+	const struct entity_budget_limits budget = {
+		.queue_bytes_max = config->entity_queue_max_bytes,
+		.active_max = config->entity_max_active,
+	};
 
+	server->entity_budget = entity_budget_new(server->loop, server->userfn, &budget);
 	limits.queue_max = config->entity_queue_max;
-	limits.queue_bytes_max = config->entity_queue_max_bytes;
-	limits.active_max = config->entity_max_active;
 	limits.message_bytes_max = config->function_max_message_bytes;
 	limits.command_timeout_ms = config->entity_command_timeout_ms;
 	limits.journal_timeout_ms = config->journal_deadline_ms;
@@ -245,8 +249,8 @@ static void server_open_entities(struct server *server)
 	limits.crash_backoff_max_ms = config->entity_crash_backoff_max_ms;
 	limits.dedupe_window = config->entity_dedupe_window;
 	limits.has_metadata = config->entity_metadata;
-	server->entities = entity_table_new(server->loop, server->userfn, server->journal,
-					    server->metrics, &limits);
+	server->entities =
+		entity_table_new(server->entity_budget, server->journal, server->metrics, &limits);
 }
 
 static void server_open_router(struct server *server)
@@ -348,6 +352,7 @@ void server_free(struct server *server)
 	router_free(server->router);
 	entity_table_free(server->entities);
 	crdt_table_free(server->crdts);
+	entity_budget_free(server->entity_budget);
 	userfn_close(server->userfn);
 	crdt_log_close(server->crdt_log);
 	members_close(server->members);

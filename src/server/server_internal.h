@@ -13,6 +13,7 @@ struct buf;
 struct config;
 struct crdt_log;
 struct crdt_table;
+struct entity_budget;
 struct entity_table;
 struct front;
 struct journal;
@@ -41,6 +42,7 @@ struct server {
 	struct members *members;
 	struct crdt_log *crdt_log;
 	struct userfn *userfn;
+	struct entity_budget *entity_budget;
 	struct entity_table *entities;
 	struct crdt_table *crdts;
 	struct router *router;

@@ -53,6 +53,7 @@ struct crdt_world *crdt_world_new(void)
 	w->metrics = metrics_new();
 	w->store = fake_crdt_store_new(w->loop);
 	w->limits = crdt_limits_default();
+	w->budget_limits = entity_budget_limits_default();
 	w->limits.crash_backoff_min_ms = 2;
 	w->limits.crash_backoff_max_ms = 20;
 	return w;
@@ -72,7 +73,6 @@ struct crdt_world_member *crdt_world_add(struct crdt_world *w, int64_t passivati
 		.max_message_bytes = 12 * 1024 * 1024,
 	};
 	struct crdt_table_params table = {
-		.loop = w->loop,
 		.metrics = w->metrics,
 		.limits = &w->limits,
 	};
@@ -83,7 +83,8 @@ struct crdt_world_member *crdt_world_add(struct crdt_world *w, int64_t passivati
 	m->userfn = userfn_open(w->loop, &params, on_function_change, m);
 	crdt_world_wait(w, is_ready, m);
 	m->member = fake_crdt_member_new(w->store, names[w->member_count++], on_members_change, m);
-	table.userfn = m->userfn;
+	m->budget = entity_budget_new(w->loop, m->userfn, &w->budget_limits);
+	table.budget = m->budget;
 	table.log = fake_crdt_member_log(m->member);
 	table.members = fake_crdt_member_members(m->member);
 	m->table = crdt_table_new(&table);
@@ -97,6 +98,7 @@ void crdt_world_remove(struct crdt_world_member *m)
 	assert_false(m->function.is_out_of_order);
 	crdt_table_free(m->table);
 	m->table = NULL;
+	entity_budget_free(m->budget);
 	userfn_close(m->userfn);
 	crdt_function_fini(&m->function);
 	fake_crdt_member_free(m->member);

@@ -5,6 +5,7 @@
  * connection, and the same log in memory. For cmocka tests. */
 #include "src/base/clock.h"
 #include "src/entity/crdt_table.h"
+#include "src/entity/entity_budget.h"
 #include "src/userfn/userfn.h"
 #include "tests/fakes/crdt_function.h"
 #include "tests/fakes/fake_crdt_log.h"
@@ -17,6 +18,7 @@ struct crdt_world_member {
 	struct crdt_function function;
 	struct fake_crdt_member *member;
 	struct userfn *userfn;
+	struct entity_budget *budget;
 	struct crdt_table *table;
 };
 
@@ -39,6 +41,7 @@ struct crdt_world {
 	struct crdt_world_member members[CRDT_WORLD_MEMBERS];
 	size_t member_count;
 	struct crdt_limits limits;
+	struct entity_budget_limits budget_limits;
 	const struct metadata *metadata; /* of the commands; NULL: none */
 	struct crdt_world_call calls[CRDT_WORLD_CALLS];
 	size_t call_count;

@@ -59,6 +59,7 @@ static struct entity_world *set_up(bool is_value, int32_t minor, int64_t passiva
 	f->userfn = userfn_open(f->loop, &params, on_change, f);
 	f->journal = fake_journal_new(f->loop);
 	f->limits = entity_limits_default();
+	f->budget_limits = entity_budget_limits_default();
 	f->limits.crash_backoff_min_ms = 2;
 	f->limits.crash_backoff_max_ms = 20;
 	entity_world_wait_for(f, entity_world_is_ready);
@@ -78,8 +79,10 @@ struct entity_world *entity_world_set_up_value(int64_t passivation_ms)
 /* Limits may be changed until here. */
 void entity_world_open_table(struct entity_world *f)
 {
-	f->table = entity_table_new(f->loop, f->userfn, fake_journal_base(f->journal), f->metrics,
-				    &f->limits);
+	entity_budget_free(f->budget); /* of a table before */
+	f->budget = entity_budget_new(f->loop, f->userfn, &f->budget_limits);
+	f->table =
+		entity_table_new(f->budget, fake_journal_base(f->journal), f->metrics, &f->limits);
 }
 
 int entity_world_set_up(void **state)
@@ -115,6 +118,7 @@ int entity_world_tear_down(void **state)
 
 	assert_false(f->function.is_out_of_order);
 	entity_table_free(f->table);
+	entity_budget_free(f->budget);
 	journal_close(fake_journal_base(f->journal));
 	userfn_close(f->userfn);
 	fake_function_fini(&f->function);

@@ -4,6 +4,7 @@
 /* An entity table with everything around it: a function in the same loop over a real connection, a
  * journal in memory, and callers that remember what they were told. For cmocka tests. */
 #include "src/base/clock.h"
+#include "src/entity/entity_budget.h"
 #include "src/entity/entity_table.h"
 #include "src/userfn/userfn.h"
 #include "tests/fakes/fake_function.h"
@@ -40,6 +41,8 @@ struct entity_world {
 	struct userfn *userfn;
 	struct entity_table *table;
 	struct entity_limits limits;
+	struct entity_budget_limits budget_limits;
+	struct entity_budget *budget;
 	struct entity_world_call seen[CALLS_MAX];
 	size_t calls;
 	unsigned replies;

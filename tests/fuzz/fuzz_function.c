@@ -16,6 +16,7 @@
 #include "src/base/log.h"
 #include "src/base/metrics.h"
 #include "src/entity/crdt_table.h"
+#include "src/entity/entity_budget.h"
 #include "src/entity/entity_table.h"
 #include "src/grpc/grpc_call.h"
 #include "src/router/exchange.h"
@@ -56,6 +57,7 @@ struct world {
 	struct wild wild;
 	struct fake_journal *journal;
 	struct userfn *userfn;
+	struct entity_budget *budget;
 	struct entity_table *table;
 	struct fake_crdt_store *store;
 	struct fake_crdt_member *member;
@@ -305,8 +307,7 @@ static void open_crdts(struct world *w)
 {
 	struct crdt_limits limits = crdt_limits_default();
 	struct crdt_table_params params = {
-		.loop = w->loop,
-		.userfn = w->userfn,
+		.budget = w->budget,
 		.metrics = w->metrics,
 		.limits = &limits,
 	};
@@ -331,6 +332,7 @@ static void open_crdts(struct world *w)
 static void open_world(struct world *w, struct span input)
 {
 	struct entity_limits limits = entity_limits_default();
+	struct entity_budget_limits budget_limits = entity_budget_limits_default();
 	struct router_limits router_limits = {action_limits_default(), followup_limits_default()};
 	struct address address = {.host = "127.0.0.1"};
 	struct userfn_params params = {
@@ -358,8 +360,8 @@ static void open_world(struct world *w, struct span input)
 	limits.crash_backoff_max_ms = 2;
 	router_limits.actions.message_bytes_max = WILD_MESSAGE_BYTES_MAX;
 	router_limits.followups.timeout_ms = 2 * COMMAND_TIMEOUT_MS;
-	w->table = entity_table_new(w->loop, w->userfn, fake_journal_base(w->journal), w->metrics,
-				    &limits);
+	w->budget = entity_budget_new(w->loop, w->userfn, &budget_limits);
+	w->table = entity_table_new(w->budget, fake_journal_base(w->journal), w->metrics, &limits);
 	w->router = router_new(w->loop, w->userfn, w->table, w->metrics, &router_limits);
 	open_crdts(w);
 }
@@ -369,6 +371,7 @@ static void close_world(struct world *w)
 	router_free(w->router);
 	entity_table_free(w->table);
 	crdt_table_free(w->crdts);
+	entity_budget_free(w->budget);
 	if (w->other)
 		fake_crdt_member_free(w->other);
 	fake_crdt_member_free(w->member);

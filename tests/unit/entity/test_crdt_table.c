@@ -153,7 +153,7 @@ static void test_metadata_counts(void **state)
 
 	memset(text, 'x', sizeof(text));
 	w->limits.has_metadata = true;
-	w->limits.queue_bytes_max = 1000;
+	w->budget_limits.queue_bytes_max = 1000;
 	w->metadata = &metadata;
 	m = crdt_world_add(w, 0);
 	for (size_t i = 0; i < 2; i++)

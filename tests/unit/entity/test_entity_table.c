@@ -257,7 +257,7 @@ static void full_memory_is_said(void **state)
 	struct entity_world_call *last;
 	uint8_t payload[600] = {0};
 
-	f->limits.queue_bytes_max = 1000;
+	f->budget_limits.queue_bytes_max = 1000;
 	entity_world_open_table(f);
 	(void)entity_world_increase(f, "hang");
 	(void)entity_world_submit_with(f, "/test.Counter/Increase", "hang", span_make(payload, 600),
@@ -274,7 +274,7 @@ static void idle_entities_make_room(void **state)
 	struct entity_world *f = *state;
 	struct entity_world_call *last;
 
-	f->limits.active_max = 2;
+	f->budget_limits.active_max = 2;
 	entity_world_open_table(f);
 	(void)entity_world_increase(f, "a");
 	(void)entity_world_increase(f, "b");
@@ -293,7 +293,7 @@ static void busy_entities_do_not(void **state)
 	struct entity_world *f = *state;
 	struct entity_world_call *last;
 
-	f->limits.active_max = 2;
+	f->budget_limits.active_max = 2;
 	entity_world_open_table(f);
 	(void)entity_world_increase(f, "hang1");
 	(void)entity_world_increase(f, "hang2");

@@ -297,7 +297,7 @@ static void metadata_by_option(void **state)
 		f->table = NULL;
 	}
 	/* and it counts as waiting bytes */
-	f->limits.queue_bytes_max = 20;
+	f->budget_limits.queue_bytes_max = 20;
 	entity_world_open_table(f);
 	f->seen[2].f = f;
 	f->calls++;

@@ -11,6 +11,7 @@
 #include "src/base/log.h"
 #include "src/base/mem.h"
 #include "src/base/metrics.h"
+#include "src/entity/entity_budget.h"
 #include "src/entity/entity_table.h"
 #include "src/grpc/grpc_call.h"
 #include "src/router/exchange.h"
@@ -56,6 +57,7 @@ struct fixture {
 	struct fake_function function;
 	struct fake_journal *journal;
 	struct userfn *userfn;
+	struct entity_budget *budget;
 	struct entity_table *table;
 	struct router *router;
 	unsigned want;
@@ -212,6 +214,7 @@ static int set_up(void **state)
 {
 	struct fixture *f = mem_new(struct fixture);
 	struct entity_limits limits = entity_limits_default();
+	struct entity_budget_limits budget_limits = entity_budget_limits_default();
 	struct address address = {.host = "127.0.0.1"};
 	struct userfn_params params = {
 		.address = &address,
@@ -232,8 +235,8 @@ static int set_up(void **state)
 	f->userfn = userfn_open(f->loop, &params, on_change, f);
 	f->journal = fake_journal_new(f->loop);
 	wait_until(f, is_ready, f);
-	f->table = entity_table_new(f->loop, f->userfn, fake_journal_base(f->journal), f->metrics,
-				    &limits);
+	f->budget = entity_budget_new(f->loop, f->userfn, &budget_limits);
+	f->table = entity_table_new(f->budget, fake_journal_base(f->journal), f->metrics, &limits);
 	f->router = router_new(f->loop, f->userfn, f->table, f->metrics, NULL);
 	*state = f;
 	return 0;
@@ -245,6 +248,7 @@ static int tear_down(void **state)
 
 	router_free(f->router);
 	entity_table_free(f->table);
+	entity_budget_free(f->budget);
 	journal_close(fake_journal_base(f->journal));
 	userfn_close(f->userfn);
 	fake_function_fini(&f->function);
