@@ -163,6 +163,7 @@ static void on_down(void *data, const struct error *error)
 	s->at = (s->at + 1) % s->url.seed_count;
 	redis_url_seed(&s->url, s->at, &address);
 	link_aim(&s->link, &address);
+	s->topology->ops->on_refused(s->topology->data, s->topology->only, error);
 }
 
 static const struct link_ops link_ops = {

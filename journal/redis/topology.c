@@ -1,6 +1,7 @@
 /* Nodes and what is said of them; who names them is in sentinel.c and cluster.c. */
 #include "journal/redis/topology.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "journal/redis/slot.h"
@@ -314,6 +315,8 @@ struct topology *topology_new(struct loop *loop, const struct topology_params *p
 		t->cluster = cluster_new(t);
 	else
 		t->only = node_new(t, &t->url.address);
+	if (t->url.kind == REDIS_URL_SENTINEL)
+		(void)snprintf(t->only->name, sizeof(t->only->name), "%s", t->url.master);
 	if (t->url.kind == REDIS_URL_SENTINEL)
 		t->sentinel = sentinel_new(t, params->sentinel_user, params->sentinel_password);
 	return t;
