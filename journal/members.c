@@ -33,6 +33,16 @@ size_t members_up(const struct members *members)
 	return up;
 }
 
+uint64_t members_ask(struct members *members)
+{
+	return members->ops->ask ? members->ops->ask(members) : 0;
+}
+
+uint64_t members_heard(const struct members *members)
+{
+	return members->ops->heard ? members->ops->heard(members) : 0;
+}
+
 const char *members_address(const struct members *members)
 {
 	return members->ops->address(members);

@@ -47,6 +47,11 @@ const struct member *members_view(const struct members *members, size_t *ret_cou
 /* Members UP, at least 1: we count ourselves. */
 size_t members_up(const struct members *members);
 
+/* Looks at the view once more, soon; the number of the question, to be compared with what
+ * members_heard returns: as large, and the view is younger than this call, or could not be had. */
+uint64_t members_ask(struct members *members);
+uint64_t members_heard(const struct members *members);
+
 const char *members_address(const struct members *members);
 
 /* The process ends in order: takes us out of the key, so that nobody waits for our silence. on_left
@@ -65,6 +70,8 @@ struct members_ops {
 	bool (*is_settled)(const struct members *, const char **reason);
 	const struct member *(*view)(const struct members *, size_t *ret_count,
 				     uint64_t *ret_version);
+	uint64_t (*ask)(struct members *); /* it and heard may be NULL: nothing is ever newer */
+	uint64_t (*heard)(const struct members *);
 	const char *(*address)(const struct members *);
 	void (*leave)(struct members *, members_left_fn, void *);
 	void (*close)(struct members *);

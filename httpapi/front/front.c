@@ -13,6 +13,7 @@
 #include "src/base/mem.h"
 #include "src/config/config.h"
 #include "src/grpc/metadata.h"
+#include "src/router/peer_call.h"
 #include "src/router/router.h"
 #include "src/runtime/address.h"
 #include "src/userfn/api.h"
@@ -32,14 +33,13 @@ void front_count_refused(struct front *front, enum front_refusal why)
 	metrics_add(front->refused[why], 1);
 }
 
-void front_strip_metadata(struct metadata *metadata)
+void front_strip_metadata(struct front *front, struct metadata *metadata)
 {
-	size_t kept = 0;
+	size_t count = metadata->count;
 
-	for (size_t i = 0; i < metadata->count; i++)
-		if (!span_starts_with(metadata->items[i].key, SPAN_LIT("headgate-")))
-			metadata->items[kept++] = metadata->items[i];
-	metadata->count = kept;
+	peer_call_strip(metadata);
+	if (metadata->count != count)
+		metrics_add(front->internal_stripped, count - metadata->count);
 }
 
 void front_accept(struct front *front, struct exchange *exchange)
@@ -189,6 +189,26 @@ static enum status front_open_admin(struct front *front, struct error *err)
 	return status;
 }
 
+static enum status front_open_peers(struct front *front, struct error *err)
+{
+	struct listener_params params;
+	enum status status;
+	struct buf where;
+
+	if (!front->params.owners)
+		return ST_OK;
+	front_listener_params(front, builtin_serve_admin, &params);
+	peer_entry_params(front, &params);
+	params.http2.on_request_done = front_on_request_done;
+	buf_init(&where, 16);
+	(void)buf_printf(&where, ":%u", (unsigned)front->params.config->peer_port); /* fits */
+	(void)buf_append_byte(&where, '\0');
+	status = front_listen(front, &params, (const char *)buf_span(&where).data, "peer.port",
+			      &front->peers, err);
+	buf_fini(&where);
+	return status;
+}
+
 static void front_on_drained(void *data);
 
 static enum status front_load_rules(struct front *front, struct error *err)
@@ -237,6 +257,9 @@ enum status front_new(struct loop *loop, const struct front_params *params,
 		front->refused[i] =
 			metrics_series(params->metrics, METRIC_REQUESTS_REFUSED, &label, 1);
 	}
+	front->peers_refused = metrics_series(params->metrics, METRIC_PEER_CALLS_REFUSED, NULL, 0);
+	front->internal_stripped =
+		metrics_series(params->metrics, METRIC_INTERNAL_HEADERS, NULL, 0);
 	status = transcode_options_load(params->config, front->ignored_query, &front->transcode,
 					err);
 	if (params->config->http_docs && params->config->http_openapi)
@@ -258,6 +281,8 @@ enum status front_open(struct loop *loop, const struct front_params *params,
 		status = front_open_ingress(front, err);
 	if (!status)
 		status = front_open_admin(front, err);
+	if (!status)
+		status = front_open_peers(front, err);
 	if (status) {
 		front_close(front);
 		return status;
@@ -268,9 +293,13 @@ enum status front_open(struct loop *loop, const struct front_params *params,
 
 uint16_t front_port(const struct front *front, enum front_listener which)
 {
-	const struct listener *listener = which == FRONT_INGRESS ? front->ingress
-					  : which == FRONT_ADMIN ? front->admin
-								 : front->metrics;
+	const struct listener *const listeners[] = {
+		[FRONT_INGRESS] = front->ingress,
+		[FRONT_ADMIN] = front->admin,
+		[FRONT_METRICS] = front->metrics,
+		[FRONT_PEERS] = front->peers,
+	};
+	const struct listener *listener = listeners[which];
 
 	return listener ? listener_port(listener) : 0;
 }
@@ -349,6 +378,8 @@ void front_drain(struct front *front, void (*on_done)(void *data), void *data)
 	health_drain(front);
 	reflection_drain(&front->reflection);
 	listener_drain(front->ingress);
+	if (front->peers)
+		listener_drain(front->peers);
 	front_check_drained(front);
 }
 
@@ -365,6 +396,7 @@ void front_close(struct front *front)
 	listener_close(front->ingress);
 	listener_close(front->admin);
 	listener_close(front->metrics);
+	listener_close(front->peers);
 	loop_task_cancel(&front->drained);
 	json_exchange_drop_spare(front);
 	reflection_fini(&front->reflection);

@@ -18,6 +18,7 @@ struct exchange;
 struct front;
 struct loop;
 struct metrics;
+struct owners;
 struct route_match;
 struct router;
 
@@ -35,6 +36,7 @@ struct front_params {
 	struct router *router;	     /* borrowed; NULL with a stage */
 	const struct front_stage *stage; /* borrowed; NULL: calls go to the router */
 	struct metrics *metrics;	 /* borrowed */
+	struct owners *owners; /* borrowed; NULL: there is no port for the other gateways */
 	/* What /ready says; reason is set when it is false. */
 	bool (*is_ready)(void *data, const char **reason);
 	/* Appends the JSON of /status. */
@@ -42,13 +44,13 @@ struct front_params {
 	void *data;
 };
 
-/* Listens. Logs EV_LISTENING per listener with the fields listener ("ingress", "admin", "metrics"),
- * address and port. Errors as listen_open, naming the configuration key. */
+/* Listens. Logs EV_LISTENING per listener with the fields listener ("ingress", "admin", "metrics",
+ * "peers"), address and port. Errors as listen_open, naming the configuration key. */
 MUST_CHECK enum status front_open(struct loop *loop, const struct front_params *params,
 				  struct front **ret_front, struct error *err);
 
 /* The bound TCP port of a listener, 0 when there is none or it is a unix socket. */
-enum front_listener { FRONT_INGRESS, FRONT_ADMIN, FRONT_METRICS };
+enum front_listener { FRONT_INGRESS, FRONT_ADMIN, FRONT_METRICS, FRONT_PEERS };
 uint16_t front_port(const struct front *front, enum front_listener which);
 
 /* Whether routes can be made of this API: every error is appended to reasons, one per line, and err

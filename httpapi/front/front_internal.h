@@ -24,6 +24,7 @@ struct h2_stream;
 struct http_head;
 struct http_request;
 struct listener;
+struct listener_params;
 struct metadata;
 struct route_match;
 struct routes;
@@ -52,6 +53,7 @@ struct front {
 	struct listener *ingress;
 	struct listener *admin;
 	struct listener *metrics;
+	struct listener *peers;
 	struct rule_file rules; /* http.rules_file */
 	struct docs *docs;	/* NULL: off */
 	struct routes *routes;	/* NULL: no API yet */
@@ -60,6 +62,8 @@ struct front {
 	struct transcode_options transcode;
 	struct span ignored_query[TRANSCODE_IGNORED_MAX];
 	struct metrics_series *refused[FRONT_REFUSAL_COUNT_];
+	struct metrics_series *peers_refused;
+	struct metrics_series *internal_stripped;
 	struct list calls;	/* exchange objects of every codec, to be cut at the end */
 	size_t call_count;	/* exchanges and, for gRPC, answers on their way */
 	size_t running_count;	/* of them, those without an answer: http.max_requests */
@@ -104,11 +108,30 @@ void front_check_drained(struct front *front);
 
 void front_count_refused(struct front *front, enum front_refusal why);
 
-/* Call metadata that outsiders must not set: the gateway's own "headgate-" keys go. */
-void front_strip_metadata(struct metadata *metadata);
+/* Call metadata that outsiders must not set: the gateway's own "headgate-" keys go, and are
+ * counted. */
+void front_strip_metadata(struct front *front, struct metadata *metadata);
+
+/* The port for other gateways: gRPC calls of entities, from whoever knows the secret. */
+void peer_entry_params(struct front *front, struct listener_params *params);
+
+/* The method of a call from another gateway; NULL, as grpc_entry_find. */
+struct grpc_refusal;
+const struct api_method *peer_entry_find(struct front *front, struct span path,
+					 struct grpc_refusal *ret_refusal);
+
+/* Whether the call comes from a gateway, and what it says beside the command. */
+struct peer_call;
+MUST_CHECK enum status peer_entry_check(struct front *front, const struct metadata *metadata,
+					struct span path, struct peer_call *ret_call,
+					struct error *err);
 
 /* One stream whose content type is gRPC's. data is the front. */
 void grpc_exchange_serve(void *data, struct h2_stream *stream, const struct h2_headers *headers);
+
+/* The same on the port for other gateways: only with proof, and only calls of entities. */
+void grpc_exchange_serve_peer(void *data, struct h2_stream *stream,
+			      const struct h2_headers *headers);
 
 /* A POST whose content type is gRPC-Web's (grpc_web_form), on either version of HTTP. */
 void grpc_web_serve(struct front *front, struct http_request *request,

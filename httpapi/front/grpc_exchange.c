@@ -8,14 +8,18 @@
 #include "src/grpc/grpc_call.h"
 #include "src/h2/h2.h"
 #include "src/router/exchange.h"
+#include "src/router/forward.h"
+#include "src/router/owners.h"
+#include "src/router/peer_call.h"
 #include "src/userfn/api.h"
 
 struct grpc_exchange {
 	struct front_call base;
 	struct exchange exchange;
 	struct grpc_server_call *call;
-	struct routes *routes; /* holds a reference: the method */
-	bool is_over;	       /* finished or cancelled: the handler is gone */
+	struct routes *routes;	    /* holds a reference: the method */
+	bool is_over;		    /* finished or cancelled: the handler is gone */
+	struct peer_call forwarded; /* of a call from another gateway */
 };
 
 static struct grpc_exchange *grpc_exchange_of(const struct exchange *exchange)
@@ -43,13 +47,36 @@ static size_t grpc_exchange_unsent(const struct exchange *exchange)
 	return grpc_server_unsent(grpc_exchange_of(exchange)->call);
 }
 
+/* Another gateway must know an answer from whatever else may come back: it is signed with our
+ * address. */
+static void grpc_exchange_finish_signed(struct grpc_exchange *self,
+					const struct grpc_status *status)
+{
+	const struct metadata *given = status->trailers;
+	struct metadata_item items[METADATA_ITEMS_MAX];
+	struct metadata trailers = {.items = items};
+	struct grpc_status shown = *status;
+
+	items[trailers.count++] = (struct metadata_item){
+		SPAN_LIT(FORWARD_MEMBER_KEY),
+		span_from_str(owners_own_address(self->base.front->params.owners)),
+	};
+	for (size_t i = 0; given && i < given->count && trailers.count < METADATA_ITEMS_MAX; i++)
+		items[trailers.count++] = given->items[i];
+	shown.trailers = &trailers;
+	grpc_server_finish(self->call, &shown);
+}
+
 static void grpc_exchange_finish(struct exchange *exchange, const struct grpc_status *status)
 {
 	struct grpc_exchange *self = grpc_exchange_of(exchange);
 
 	self->is_over = true;
 	front_call_answered(&self->base);
-	grpc_server_finish(self->call, status);
+	if (exchange->forwarded)
+		grpc_exchange_finish_signed(self, status);
+	else
+		grpc_server_finish(self->call, status);
 }
 
 static const struct exchange_front_ops grpc_exchange_front_ops = {
@@ -133,32 +160,53 @@ static void grpc_exchange_set_deadline(struct grpc_exchange *self)
 	self->exchange.deadline_ns = deadline_ns;
 }
 
+static void grpc_exchange_refuse(struct grpc_exchange *self, const struct error *error)
+{
+	self->is_over = true;
+	front_call_answered(&self->base);
+	grpc_server_finish(self->call, &(struct grpc_status){
+					       .code = error->status,
+					       .message = span_from_str(error->message),
+				       });
+}
+
+/* NULL: it is answered already. */
+static struct grpc_exchange *grpc_exchange_new(struct front *front, struct h2_stream *stream,
+					       const struct h2_headers *headers,
+					       const struct api_method *method,
+					       size_t max_message_bytes)
+{
+	struct grpc_exchange *self = mem_new(struct grpc_exchange);
+
+	self->call = grpc_server_accept(front->loop, stream, headers, max_message_bytes,
+					&grpc_exchange_call_ops, self);
+	if (!self->call) {
+		front_count_refused(front, FRONT_REFUSED_MALFORMED);
+		mem_free(self);
+		return NULL;
+	}
+	front_call_begin(front, &self->base, grpc_exchange_cut);
+	self->routes = routes_ref(front->routes);
+	self->exchange = (struct exchange){
+		.front = &grpc_exchange_front_ops,
+		.method = method,
+		.metadata = grpc_server_metadata(self->call),
+		.protocol = "grpc",
+		.peer = h2_session_peer(h2_stream_session(stream)),
+	};
+	return self;
+}
+
 static void grpc_exchange_accept(struct front *front, struct h2_stream *stream,
 				 const struct h2_headers *headers, const struct api_method *method)
 {
 	const struct config *config = front->params.config;
-	struct grpc_exchange *self = mem_new(struct grpc_exchange);
-	struct metadata *metadata;
+	struct grpc_exchange *self =
+		grpc_exchange_new(front, stream, headers, method, config->grpc_max_message_bytes);
 
-	self->call =
-		grpc_server_accept(front->loop, stream, headers, config->grpc_max_message_bytes,
-				   &grpc_exchange_call_ops, self);
-	if (!self->call) {
-		front_count_refused(front, FRONT_REFUSED_MALFORMED);
-		mem_free(self);
+	if (!self)
 		return;
-	}
-	front_call_begin(front, &self->base, grpc_exchange_cut);
-	self->routes = routes_ref(front->routes);
-	metadata = grpc_server_mutable_metadata(self->call);
-	front_strip_metadata(metadata);
-	self->exchange = (struct exchange){
-		.front = &grpc_exchange_front_ops,
-		.method = method,
-		.metadata = metadata,
-		.protocol = "grpc",
-		.peer = h2_session_peer(h2_stream_session(stream)),
-	};
+	front_strip_metadata(front, grpc_server_mutable_metadata(self->call));
 	grpc_exchange_set_deadline(self);
 	if (config->http_gzip)
 		grpc_server_pack(self->call, config->http_gzip_min_bytes,
@@ -174,6 +222,45 @@ void grpc_exchange_serve(void *data, struct h2_stream *stream, const struct h2_h
 
 	if (method)
 		grpc_exchange_accept(data, stream, headers, method);
+	else
+		grpc_server_refuse(stream, refusal.code, span_from_str(refusal.message));
+}
+
+/* ---- from other gateways --------------------------------------------------------------------- */
+static void grpc_exchange_accept_peer(struct front *front, struct h2_stream *stream,
+				      const struct h2_headers *headers,
+				      const struct api_method *method)
+{
+	struct grpc_exchange *self =
+		grpc_exchange_new(front, stream, headers, method, EXCHANGE_FORWARDED_BYTES_MAX);
+	struct metadata *metadata;
+	struct error err;
+
+	if (!self)
+		return;
+	metadata = grpc_server_mutable_metadata(self->call);
+	if (peer_entry_check(front, metadata, method->schema->path, &self->forwarded, &err) !=
+	    ST_OK) {
+		grpc_exchange_refuse(self, &err);
+		return;
+	}
+	peer_call_strip(metadata);
+	self->exchange.forwarded = &self->forwarded;
+	self->exchange.hops = self->forwarded.chain;
+	self->exchange.protocol = self->forwarded.protocol;
+	grpc_exchange_set_deadline(self);
+	front_accept(front, &self->exchange);
+}
+
+void grpc_exchange_serve_peer(void *data, struct h2_stream *stream,
+			      const struct h2_headers *headers)
+{
+	struct grpc_refusal refusal;
+	const struct api_method *method =
+		peer_entry_find(data, h2_headers_get(headers, ":path"), &refusal);
+
+	if (method)
+		grpc_exchange_accept_peer(data, stream, headers, method);
 	else
 		grpc_server_refuse(stream, refusal.code, span_from_str(refusal.message));
 }

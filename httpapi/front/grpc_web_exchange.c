@@ -546,7 +546,7 @@ static enum status grpc_web_read_metadata(struct grpc_web *self, const struct ht
 			status = metadata_from_headers(&self->metadata, &self->arena,
 						       &(struct h2_headers){&header, 1}, err);
 	}
-	front_strip_metadata(&self->metadata);
+	front_strip_metadata(self->base.front, &self->metadata);
 	return status;
 }
 

@@ -466,7 +466,7 @@ static enum status json_exchange_read_head(struct json_exchange *self, const str
 	self->exchange.deadline_ns = clock_deadline(loop_now_ns(front->loop), wait_ns);
 	timer_start(&self->deadline, self->exchange.deadline_ns);
 	status = json_metadata_read(head, &self->arena, &self->metadata, err);
-	front_strip_metadata(&self->metadata);
+	front_strip_metadata(self->base.front, &self->metadata);
 	json_metadata_filter(front->params.config, &self->metadata);
 	return status;
 }

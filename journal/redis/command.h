@@ -65,11 +65,12 @@ enum redis_script {
 	REDIS_SCRIPT_PUT,
 	REDIS_SCRIPT_RECALL,
 	REDIS_SCRIPT_WINDOW,
-	/* Those of the tools, which a gateway does not load. */
+	/* Those of the tools, and one asked once: a gateway does not load them. */
 	REDIS_SCRIPT_ADMIN_ERASE,
 	REDIS_SCRIPT_ADMIN_IMPORT,
 	REDIS_SCRIPT_ADMIN_REPAIR,
 	REDIS_SCRIPT_ADMIN_TRUNCATE,
+	REDIS_SCRIPT_SECRET,
 	REDIS_SCRIPTS_,
 	REDIS_SCRIPTS_LOADED_ = REDIS_SCRIPT_ADMIN_ERASE
 };

@@ -35,6 +35,7 @@ struct redis_members {
 	char *version_key;
 	bool is_sole;
 	redis_members_change_fn on_change;
+	redis_members_change_fn on_answer; /* NULL: nobody waits */
 	void *data;
 	redis_members_change_fn on_heard;
 	void *heard_data;
@@ -49,6 +50,7 @@ struct redis_members {
 	bool is_again; /* another one right after it */
 	uint64_t asked;
 	uint64_t heard;
+	uint64_t tried; /* at least heard: the last question that is over */
 	struct timer timer;
 
 	struct member *view;
@@ -247,6 +249,9 @@ static void on_beat_reply(struct redis_request *r, const struct redisReply *repl
 	take_result(m, reply_text(reply->element[0]));
 	after_beat(m);
 	redis_request_end(r);
+	m->tried = m->heard;
+	if (m->on_answer)
+		m->on_answer(m->data);
 	if (m->on_heard)
 		m->on_heard(m->heard_data);
 }
@@ -261,8 +266,11 @@ static void on_beat_failed(struct redis_request *r, const struct error *error)
 	m->beat = NULL;
 	(void)error_set(&why, ST_UNAVAILABLE, "the others may not know of us: %s", error->message);
 	set_told(m, false, &why);
+	m->tried = m->asked;
 	after_beat(m);
 	redis_request_end(r);
+	if (m->on_answer)
+		m->on_answer(m->data);
 }
 
 static void on_leave_reply(struct redis_request *r, const struct redisReply *reply)
@@ -399,6 +407,11 @@ static const struct member *view(const struct members *members, size_t *ret_coun
 	return m->view;
 }
 
+static uint64_t tried(const struct members *members)
+{
+	return members_of(members)->tried;
+}
+
 static const char *address(const struct members *members)
 {
 	return members_of(members)->address;
@@ -443,6 +456,8 @@ static const struct members_ops redis_members_ops = {
 	.set_state = set_state,
 	.is_settled = is_settled,
 	.view = view,
+	.ask = redis_members_ask,
+	.heard = tried,
 	.address = address,
 	.leave = leave,
 	.close = redis_members_close,
@@ -493,6 +508,7 @@ enum status redis_members_open(struct loop *loop, struct journal *journal,
 	m->version_key = mem_strdup(key);
 	m->is_sole = params->is_sole;
 	m->on_change = params->on_change;
+	m->on_answer = params->on_answer;
 	m->data = params->data;
 	loop_task_init(&m->change_task, on_change_task, m);
 	timer_init(&m->timer, loop, on_timer, m);

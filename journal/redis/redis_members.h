@@ -22,6 +22,8 @@ struct redis_members_params {
 	bool is_sole;		 /* nobody else can be alive under it: a lock sees to that */
 	struct metrics *metrics; /* borrowed; may be NULL */
 	redis_members_change_fn on_change;
+	/* A question was answered, or came to nothing; from inside the answer. May be NULL. */
+	redis_members_change_fn on_answer;
 	void *data;
 };
 

@@ -18,10 +18,14 @@ struct api_method;
 struct exchange;
 struct grpc_status;
 struct metadata;
+struct peer_call;
 
 /* A handler that sends many messages stops above so many unsent bytes until on_drained, which a
  * front owes to everybody who was above. The mark of HTTP/2 streams (src/h2). */
 #define EXCHANGE_UNSENT_HIGH ((size_t)64 * 1024)
+
+/* A request that comes from another gateway was within that one's limits. */
+#define EXCHANGE_FORWARDED_BYTES_MAX ((size_t)64 * 1024 * 1024)
 
 /* How the router talks to the client; implemented by the fronts. */
 struct exchange_front_ops {
@@ -62,6 +66,8 @@ struct exchange {
 	/* Type URL of the messages, when it is not that of the method's input: what a method that
 	 * takes google.protobuf.Any is given. Actions only; empty: the input's. */
 	struct span payload_type;
+	/* Another member took the command in and sent it here; NULL: it is a client's. */
+	const struct peer_call *forwarded;
 	/* set by the handler */
 	const struct exchange_handler_ops *handler;
 	void *handler_data;

@@ -17,8 +17,11 @@
 #include "src/grpc/grpc_codec.h"
 #include "src/router/action.h"
 #include "src/router/crdt_call.h"
+#include "src/router/damping.h"
 #include "src/router/exchange.h"
 #include "src/router/followup.h"
+#include "src/router/forward.h"
+#include "src/router/owners.h"
 #include "src/router/reply.h"
 #include "src/router/router_metrics.h"
 #include "src/runtime/loop.h"
@@ -30,6 +33,11 @@
  *   WANTS_MESSAGE --message--> WANTS_END --half-close--> RUNNING --reply--> gone
  *                                                          |
  *                                      effects or a forward to wait for --> FOLLOWING --> gone
+ *
+ * With other members, between WANTS_END and RUNNING it may turn out that one of them owns the
+ * entity: FORWARDED there, until it answers or nobody does, and then RUNNING here. ASKING waits for
+ * a newer view of the members, which the sender of a forwarded command has. When the owner changes
+ * while the command waits in the queue of its entity, it comes back from there and is placed anew.
  *
  * The command is submitted only when the client has ended its half, so that a call with two
  * messages has no effect. An error on the way ends the call from any state, and so does the
@@ -50,6 +58,8 @@ enum router_call_state {
 	ROUTER_CALL_REFUSED, /* waits for the end of the turn */
 	ROUTER_CALL_WANTS_MESSAGE,
 	ROUTER_CALL_WANTS_END,
+	ROUTER_CALL_ASKING,
+	ROUTER_CALL_FORWARDED,
 	ROUTER_CALL_RUNNING,
 	ROUTER_CALL_FOLLOWING,
 };
@@ -57,15 +67,22 @@ enum router_call_state {
 struct router_call {
 	struct list node;
 	struct router *router;
-	struct exchange *exchange;     /* NULL: the client has gone */
-	struct entity_ticket *ticket;  /* RUNNING */
+	struct exchange *exchange;    /* NULL: the client has gone */
+	struct entity_ticket *ticket; /* RUNNING */
+	struct forward *forward;      /* FORWARDED */
+	uint64_t question;	      /* ASKING; 0: never asked */
+	size_t message_len;	      /* FORWARDED: without the key */
+	struct journal_id id;	      /* of the command, when has_id */
+	bool has_id;
+	bool is_resent;		       /* another member may have executed it */
 	struct followup *followup;     /* FOLLOWING */
 	struct followup_origin origin; /* the trace is the exchange's, without it in message */
 	struct router_method *method;
 	struct loop_task refuse;
 	enum status refuse_code; /* REFUSED: why */
 	const char *refuse_text;
-	struct buf message;	   /* the request; FOLLOWING: what reply points into */
+	/* the request (FORWARDED: then its key); FOLLOWING: what reply points into */
+	struct buf message;
 	struct entity_reply reply; /* FOLLOWING: to be given when the effects are done */
 	uint64_t start_ns;
 	enum router_call_state state;
@@ -79,6 +96,7 @@ struct router {
 	struct actions *actions;
 	struct crdt_calls *crdts;
 	struct followups *followups;
+	struct owners *owners; /* NULL: we are alone */
 	struct list calls;
 	struct list spare; /* router_call, to be used again */
 	size_t call_count;
@@ -108,6 +126,14 @@ static struct router_call *call_new(struct router *router, struct exchange *exch
 	call->exchange = exchange;
 	call->ticket = NULL;
 	call->followup = NULL;
+	call->forward = NULL;
+	call->question = 0;
+	call->has_id = exchange->forwarded != NULL;
+	call->is_resent = false;
+	if (exchange->forwarded) {
+		call->id = exchange->forwarded->id;
+		call->is_resent = exchange->forwarded->is_resent;
+	}
 	call->origin = (struct followup_origin){
 		.method = exchange->method,
 		.hops = exchange->hops,
@@ -254,6 +280,8 @@ static void on_followed(void *data, const struct grpc_status *status)
 		answer(call, &call->reply);
 }
 
+static void replace(struct router_call *call, const struct entity_reply *reply);
+
 /* Side effects first, then the answer. */
 static void on_reply(void *data, const struct entity_reply *reply)
 {
@@ -273,6 +301,10 @@ static void on_reply(void *data, const struct entity_reply *reply)
 	};
 
 	call->ticket = NULL;
+	if (reply->action == ENTITY_MOVED) {
+		replace(call, reply);
+		return;
+	}
 	if (wish.effect_count || wish.forward)
 		call->followup = followup_start(call->router->followups, &wish, on_followed, call);
 	if (!call->followup) {
@@ -286,6 +318,164 @@ static void on_reply(void *data, const struct entity_reply *reply)
 	} else if (!wish.forward) {
 		keep_reply(call, reply);
 	}
+}
+
+/* ---- where a command goes ------------------------------------------------------------------- */
+
+static void place(struct router_call *call);
+
+static void refuse_damped(struct router_call *call)
+{
+	const struct entity_reply reply = {
+		.action = ENTITY_FAILURE,
+		.code = ST_UNAVAILABLE,
+		.message = SPAN_LIT("another member of the namespace serves this entity"),
+		.retry_after_ms = DAMPING_REFUSAL_MS,
+	};
+
+	reply_failure(call, &reply);
+}
+
+/* Executes it here. message holds it, key is borrowed. */
+static void submit(struct router_call *call, struct span key)
+{
+	struct router *router = call->router;
+	const struct exchange *exchange = call->exchange;
+	struct entity_command command = {
+		.method = exchange->method,
+		.key = key,
+		.payload = buf_span(&call->message),
+		.metadata = exchange->metadata,
+		.deadline_ns = exchange->deadline_ns,
+		.id = call->has_id ? &call->id : NULL,
+		.is_first_attempt = !call->is_resent,
+	};
+
+	if (router->owners &&
+	    owners_is_damped(router->owners, exchange->method->service->persistence_id, key)) {
+		refuse_damped(call);
+		return;
+	}
+	call->state = ROUTER_CALL_RUNNING;
+	call->ticket = entity_table_submit(router->entities, &command, on_reply, call);
+	buf_reset(&call->message);
+}
+
+/* Finds the key in the message; false: the call is over. */
+static bool find_key(struct router_call *call, struct span *ret_key)
+{
+	struct router *router = call->router;
+	struct error err;
+
+	buf_reset(&router->key);
+	if (api_entity_key(call->exchange->method, buf_span(&call->message), &router->key, &err) !=
+	    ST_OK) {
+		call_fail_error(call, &err);
+		return false;
+	}
+	*ret_key = buf_span(&router->key);
+	return true;
+}
+
+/* As the owner gave it. */
+static void pass_on(struct router_call *call, const struct forward_reply *reply)
+{
+	struct exchange *exchange = call->exchange;
+	struct grpc_status status = *reply->status;
+
+	if (reply->headers)
+		exchange->front->set_headers(exchange, reply->headers);
+	if (reply->message && exchange->front->send(exchange, *reply->message) != ST_OK)
+		status = (struct grpc_status){
+			.code = ST_RESOURCE_EXHAUSTED,
+			.message = SPAN_LIT("the reply cannot be sent"),
+		};
+	call_finish(call, &status);
+}
+
+static void on_forwarded(void *data, const struct forward_reply *reply, bool is_resent)
+{
+	struct router_call *call = data;
+	struct span key;
+
+	call->forward = NULL;
+	if (reply) {
+		pass_on(call, reply);
+		return;
+	}
+	call->is_resent |= is_resent;
+	buf_truncate(&call->message, call->message_len);
+	if (find_key(call, &key))
+		submit(call, key);
+}
+
+static bool forward(struct router_call *call, const char *address, struct span key)
+{
+	struct router *router = call->router;
+	const struct exchange *exchange = call->exchange;
+	struct forward_request request = {
+		.path = exchange->method->schema->path,
+		.type = exchange->method->service->persistence_id,
+		.metadata = exchange->metadata,
+		.deadline_ns = exchange->deadline_ns,
+		.call = {.hop = exchange->forwarded ? exchange->forwarded->hop + 1 : 1,
+			 .chain = exchange->hops,
+			 .is_resent = call->is_resent,
+			 .protocol = exchange->protocol},
+	};
+
+	if (!call->has_id)
+		call->id = owners_new_id(router->owners);
+	call->has_id = true;
+	request.call.id = call->id;
+	call->message_len = buf_len(&call->message);
+	if (!buf_append(&call->message, key))
+		return false; /* can not be: the limit is above a message's */
+	request.message = span_head(buf_span(&call->message), call->message_len);
+	request.id = span_skip(buf_span(&call->message), call->message_len);
+	call->state = ROUTER_CALL_FORWARDED;
+	call->forward = forward_start(owners_forwards(router->owners), address, &request,
+				      on_forwarded, call);
+	if (!call->forward)
+		buf_truncate(&call->message, call->message_len);
+	return call->forward != NULL;
+}
+
+static void place(struct router_call *call)
+{
+	struct owners *owners = call->router->owners;
+	const struct exchange *exchange = call->exchange;
+	const char *address = NULL;
+	struct span key;
+
+	if (owners && owners_is_behind(owners, exchange->forwarded) && !call->question) {
+		call->state = ROUTER_CALL_ASKING;
+		call->question = owners_ask(owners);
+		return;
+	}
+	if (!find_key(call, &key))
+		return;
+	if (owners)
+		address = owners_place(owners, exchange->method->service->persistence_id, key,
+				       exchange->forwarded);
+	if (!address || !forward(call, address, key))
+		submit(call, key);
+}
+
+/* The entity is somebody else's now, and did not come to it. */
+static void replace(struct router_call *call, const struct entity_reply *reply)
+{
+	if (!call->exchange) {
+		call_free(call);
+		return;
+	}
+	if (call->router->owners)
+		owners_command_moved(call->router->owners);
+	call->id = *reply->command_id;
+	call->has_id = true;
+	buf_reset(&call->message);
+	if (buf_append(&call->message, reply->payload)) /* it was in there before */
+		place(call);
 }
 
 /* ---- requests ------------------------------------------------------------------------------- */
@@ -309,28 +499,12 @@ static void on_message(struct exchange *exchange, void *data, struct span messag
 static void on_half_close(struct exchange *exchange, void *data)
 {
 	struct router_call *call = data;
-	struct router *router = call->router;
-	struct entity_command command = {
-		.method = exchange->method,
-		.payload = buf_span(&call->message),
-		.metadata = exchange->metadata,
-		.deadline_ns = exchange->deadline_ns,
-	};
-	struct error err;
 
-	if (call->state == ROUTER_CALL_WANTS_MESSAGE) {
+	(void)exchange;
+	if (call->state == ROUTER_CALL_WANTS_MESSAGE)
 		call_fail(call, ST_INVALID_ARGUMENT, "a unary call has one message, not none");
-		return;
-	}
-	buf_reset(&router->key);
-	if (api_entity_key(exchange->method, command.payload, &router->key, &err) != ST_OK) {
-		call_fail_error(call, &err);
-		return;
-	}
-	command.key = buf_span(&router->key);
-	call->state = ROUTER_CALL_RUNNING;
-	call->ticket = entity_table_submit(router->entities, &command, on_reply, call);
-	buf_reset(&call->message);
+	else
+		place(call);
 }
 
 static void on_room(struct exchange *exchange, void *data)
@@ -353,6 +527,7 @@ static void on_cancelled(struct exchange *exchange, void *data, enum status why)
 		call->origin.trace = buf_span(&call->message);
 		return;
 	}
+	forward_cancel(call->forward);
 	followup_abandon(call->followup);
 	call_free(call);
 }
@@ -455,6 +630,58 @@ void router_serve_crdts(struct router *router, struct crdt_table *crdts)
 	crdt_calls_serve(router->crdts, crdts);
 }
 
+static void on_conflict(void *data, struct span type, struct span id)
+{
+	struct router *router = data;
+
+	owners_conflict(router->owners, type, id);
+}
+
+void router_set_owners(struct router *router, struct owners *owners)
+{
+	router->owners = owners;
+	entity_table_on_conflict(router->entities, on_conflict, router);
+}
+
+static bool is_elsewhere(void *data, struct span type, struct span id)
+{
+	const struct router *router = data;
+
+	return owners_is_elsewhere(router->owners, type, id);
+}
+
+void router_view_changed(struct router *router)
+{
+	if (!router->owners)
+		return;
+	owners_view_changed(router->owners);
+	owners_handed_over(router->owners,
+			   entity_table_hand_over(router->entities, is_elsewhere, router));
+}
+
+/* The end of one may be the end of others, of those that it was forwarded to. */
+static struct router_call *find_asking(const struct router *router, uint64_t heard)
+{
+	list_for_each (node, &router->calls) {
+		struct router_call *call = list_entry(node, struct router_call, node);
+
+		if (call->state == ROUTER_CALL_ASKING && call->question <= heard)
+			return call;
+	}
+	return NULL;
+}
+
+void router_members_heard(struct router *router)
+{
+	struct router_call *call;
+
+	if (!router->owners)
+		return;
+	owners_view_changed(router->owners);
+	while ((call = find_asking(router, owners_heard(router->owners))))
+		place(call);
+}
+
 void router_end_streams(struct router *router)
 {
 	crdt_calls_end_streams(router->crdts);
@@ -489,6 +716,7 @@ void router_free(struct router *router)
 
 		if (call->ticket)
 			entity_table_forget(call->ticket);
+		forward_cancel(call->forward);
 		loop_task_cancel(&call->refuse);
 		call_destroy(call);
 	}

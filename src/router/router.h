@@ -13,6 +13,7 @@ struct entity_table;
 struct exchange;
 struct loop;
 struct metrics;
+struct owners;
 struct router;
 struct userfn;
 
@@ -27,6 +28,16 @@ struct router *router_new(struct loop *loop, struct userfn *userfn, struct entit
 
 /* Where calls of CRDT entities go; borrowed. Without, they are refused. */
 void router_serve_crdts(struct router *router, struct crdt_table *crdts);
+
+/* Who owns what, among several gateways; borrowed. Without, everything is executed here. */
+void router_set_owners(struct router *router, struct owners *owners);
+
+/* The view of the members changed, or we are leaving: entities that belong to others now finish the
+ * command at hand and go to sleep, those that wait for them go to their owners in order. */
+void router_view_changed(struct router *router);
+
+/* A question about the members was answered, or came to nothing. */
+void router_members_heard(struct router *router);
 
 /* Ends the streams that nothing else would end, for a shutdown. */
 void router_end_streams(struct router *router);

@@ -14,6 +14,7 @@
 #include "journal/members.h"
 #include "journal/redis/redis_crdt_log.h"
 #include "journal/redis/redis_journal.h"
+#include "journal/redis/redis_secret.h"
 #include "src/base/clock.h"
 #include "src/base/error.h"
 #include "src/base/log.h"
@@ -24,6 +25,7 @@
 #include "src/entity/entity_budget.h"
 #include "src/entity/entity_table.h"
 #include "src/router/action.h"
+#include "src/router/owners.h"
 #include "src/router/router.h"
 #include "src/runtime/address.h"
 #include "src/runtime/loop.h"
@@ -103,6 +105,7 @@ static void server_on_change(void *data)
 	router_renew(server->router);
 	entity_table_renew(server->entities);
 	server_crdts_on_change(server);
+	router_view_changed(server->router);
 	if (server->phase == SERVER_SERVING)
 		members_set_state(server->members,
 				  server_can_serve(server, &reason) ? MEMBER_UP : MEMBER_STARTING);
@@ -279,6 +282,7 @@ static enum status server_open_front(struct server *server, struct error *err)
 		.config = server->config,
 		.router = server->router,
 		.metrics = server->metrics,
+		.owners = server->owners,
 		.is_ready = server_front_ready,
 		.status_page = server_status_page,
 		.data = server,
@@ -308,7 +312,9 @@ static enum status server_open_all(struct server *server, struct error *err)
 	server_open_entities(server);
 	server_open_crdts(server);
 	server_open_router(server);
-	status = server_open_front(server, err);
+	status = server_open_owners(server, err);
+	if (status == ST_OK)
+		status = server_open_front(server, err);
 	if (status != ST_OK)
 		return status;
 	server_on_tick(server);
@@ -349,7 +355,9 @@ void server_free(struct server *server)
 		loop_task_cancel(&server->change_task);
 	}
 	front_close(server->front);
+	redis_secret_close(server->secret);
 	router_free(server->router);
+	owners_free(server->owners);
 	entity_table_free(server->entities);
 	crdt_table_free(server->crdts);
 	entity_budget_free(server->entity_budget);

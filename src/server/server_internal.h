@@ -19,6 +19,8 @@ struct front;
 struct journal;
 struct members;
 struct metrics;
+struct owners;
+struct redis_secret;
 struct router;
 struct signals;
 struct userfn;
@@ -45,6 +47,8 @@ struct server {
 	struct entity_budget *entity_budget;
 	struct entity_table *entities;
 	struct crdt_table *crdts;
+	struct owners *owners; /* NULL: nobody else can share the journal */
+	struct redis_secret *secret;
 	struct router *router;
 	struct front *front;
 	struct loop_task change_task;
@@ -62,6 +66,9 @@ bool server_is_ready(struct server *server, const char **reason);
 /* membership.c: opens members and the log of CRDTs. */
 MUST_CHECK enum status server_open_members(struct server *server, void (*on_change)(void *data),
 					   struct error *err);
+
+/* membership.c, too: after the router, who owns what among several gateways. */
+MUST_CHECK enum status server_open_owners(struct server *server, struct error *err);
 
 /* crdts.c: after members, log and function. */
 void server_open_crdts(struct server *server);

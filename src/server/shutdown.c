@@ -12,6 +12,7 @@
 #include "src/config/config.h"
 #include "src/entity/crdt_table.h"
 #include "src/entity/entity_table.h"
+#include "src/router/owners.h"
 #include "src/router/router.h"
 #include "src/server/server_internal.h"
 
@@ -99,6 +100,9 @@ void server_on_signal(void *data, int signal_number)
 	    LOG_UINT("calls", router_active(server->router)),
 	    LOG_UINT("entities", server_entities(server)));
 	members_set_state(server->members, MEMBER_LEAVING);
+	if (server->owners)
+		owners_leave(server->owners);
+	router_view_changed(server->router);
 	timer_start_in(&server->grace_timer, server->config->shutdown_grace_ms);
 	router_end_streams(server->router);
 	front_drain(server->front, server_on_calls_done, server);

@@ -9,6 +9,7 @@
 #include "src/base/clock.h"
 #include "src/entity/crdt_table.h"
 #include "src/entity/entity_table.h"
+#include "src/router/owners.h"
 #include "src/router/router.h"
 #include "src/server/server_internal.h"
 #include "src/userfn/api.h"
@@ -115,6 +116,20 @@ static json_t *status_journal(const struct server *server)
 	return journal;
 }
 
+/* How commands of entities were placed, while there was anybody to share them with. */
+static json_t *status_commands(const struct owners *owners)
+{
+	struct owners_shares shares = owners_shares(owners);
+	uint64_t all = shares.here + shares.forwarded;
+	json_t *page = json_object();
+
+	json_object_set_new(page, "here", json_integer((json_int_t)shares.here));
+	json_object_set_new(page, "forwarded", json_integer((json_int_t)shares.forwarded));
+	json_object_set_new(page, "forwarded_share",
+			    json_real(all ? (double)shares.forwarded / (double)all : 0));
+	return page;
+}
+
 static json_t *status_members(const struct server *server)
 {
 	static const char *const states[] = {"starting", "up", "leaving"};
@@ -131,11 +146,15 @@ static json_t *status_members(const struct server *server)
 
 		json_object_set_new(member, "address", json_string(view[i].address));
 		json_object_set_new(member, "state", json_string(states[view[i].state]));
+		if (server->owners && owners_is_suspect(server->owners, view[i].address))
+			json_object_set_new(member, "suspect", json_true());
 		json_array_append_new(list, member);
 	}
 	json_object_set_new(page, "address", json_string(members_address(server->members)));
 	json_object_set_new(page, "version", json_integer((json_int_t)version));
 	json_object_set_new(page, "view", list);
+	if (server->owners)
+		json_object_set_new(page, "commands", status_commands(server->owners));
 	return page;
 }
 

@@ -146,6 +146,7 @@ export class World {
       JOURNAL_URL: `embedded:${path.join(this.dir, 'journal')}`,
       // No two of one namespace may share it, and one that is started anew waits until the last is forgotten.
       HEADGATE_PEER_ADDRESS: `gateway-${process.pid}-${(gateways += 1)}.example:7355`,
+      PEER_PORT: String(await freePort()),
       USER_FUNCTION_HOST: '127.0.0.1',
       USER_FUNCTION_PORT: String(functionPort ?? 1),
       ...env,
