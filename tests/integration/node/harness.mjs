@@ -31,14 +31,21 @@ export async function waitFor(what, probe, ms = deadlineMs) {
   }
 }
 
+// One below those that the kernel gives to connections, which would take it again before it is used.
 export async function freePort() {
-  const server = net.createServer();
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address();
-  server.close();
-  await once(server, 'close');
-  return port;
+  for (;;) {
+    const port = 12000 + Math.floor(Math.random() * 20000);
+    const server = net.createServer();
+    server.listen(port, '127.0.0.1');
+    const isFree = await Promise.race([
+      once(server, 'listening').then(() => true),
+      once(server, 'error').then(() => false),
+    ]).catch(() => false);
+    if (!isFree) continue;
+    server.close();
+    await once(server, 'close');
+    return port;
+  }
 }
 
 // A started program: its output by line, its end, and a way to end it.
