@@ -348,7 +348,7 @@ static void submit(struct router_call *call, struct span key)
 		.metadata = exchange->metadata,
 		.deadline_ns = exchange->deadline_ns,
 		.id = call->has_id ? &call->id : NULL,
-		.is_first_attempt = !call->is_resent,
+		.is_resent = call->is_resent,
 	};
 
 	if (router->owners &&
