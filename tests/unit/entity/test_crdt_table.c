@@ -228,6 +228,57 @@ static void test_cancel_before_reply(void **state)
 	assert_int_equal(m->function.cancels, 1);
 }
 
+static bool is_countdown_over(void *data)
+{
+	unsigned *turns = data;
+
+	return (*turns)-- == 0;
+}
+
+static bool are_all_over(void *data)
+{
+	struct crdt_world *w = data;
+
+	for (size_t i = 0; i < w->call_count; i++)
+		if (!w->calls[i].is_over)
+			return false;
+	return true;
+}
+
+/* Clients that connect and leave, each so many turns later: while the entity wakes, before the
+ * reply, between reply and the first element, while its change is being appended. In the end nobody
+ * is counted, neither here nor by the function. */
+static void test_cancel_at_any_moment(void **state)
+{
+	static const char *const ids[] = {"vote-user", "c"};
+	struct crdt_world *w = *state;
+	struct crdt_world_member *m = crdt_world_add(w, ASLEEP_MS);
+	unsigned random = 1;
+
+	for (unsigned i = 0; i < 200; i++) {
+		const char *id = ids[i % 2];
+		struct crdt_world_call *call = crdt_world_call(m, "Watch", id, i % 2 ? 0 : 1);
+		unsigned turns;
+
+		random = random * 1103515245U + 12345U;
+		turns = (random >> 16) % 12;
+		fake_crdt_hold(m->member, random >> 24 & 1); /* its write is under way */
+		(void)loop_run_until(w->loop, is_countdown_over, &turns,
+				     clock_mono_ns() + NS_PER_MS); /* held, nothing may happen */
+		crdt_world_cancel(call);
+		fake_crdt_hold(m->member, false);
+		if (i % 5 == 4) { /* the next one wakes it */
+			crdt_world_wait(w, are_all_over, w);
+			crdt_world_wait_asleep(m);
+		}
+	}
+	crdt_world_wait(w, are_all_over, w);
+	assert_int_equal(
+		metrics_value(metrics_series(w->metrics, METRIC_CRDT_STREAMS_ACTIVE, NULL, 0)), 0);
+	assert_int_equal(crdt_world_ask(m, "Get", "vote-user"), 0);
+	assert_false(m->function.is_out_of_order);
+}
+
 static void test_delete(void **state)
 {
 	struct crdt_world_member *m = one(state);
@@ -758,6 +809,7 @@ int main(void)
 		TEST(streamed_before_reply, one),
 		TEST(presence, one),
 		TEST(cancel_before_reply, one),
+		TEST(cancel_at_any_moment, closed),
 		TEST(delete, one),
 		TEST(deleted_when_waking, short_sleep),
 		TEST(drain, one),
