@@ -273,6 +273,44 @@ void action_world_callee_forward(struct action_callee *s)
 	buf_fini(&out);
 }
 
+void action_world_callee_follow(struct action_callee *s, const char *method, bool is_forward)
+{
+	struct wire_writer w;
+	struct wire_nest nest;
+	struct buf out;
+
+	buf_init(&out, ACTION_WORLD_MESSAGE_MAX);
+	wire_writer_init(&w, &out);
+	if (!is_forward) {
+		nest = wire_begin(&w, 2);
+		put_payload(&w, 1, SPAN_LIT("reply"));
+		wire_end(&w, nest);
+	}
+	nest = wire_begin(&w, is_forward ? 3 : 4);
+	wire_put_bytes_field(&w, 1, SPAN_LIT("test.Deed"));
+	wire_put_bytes_field(&w, 2, span_from_str(method));
+	put_payload(&w, 3, SPAN_LIT("followup"));
+	if (!is_forward)
+		wire_put_uint_field(&w, 4, 1);
+	wire_end(&w, nest);
+	callee_send(s, &w, &out);
+	buf_fini(&out);
+}
+
+void action_world_followup_reply(struct action_world *f, struct span message)
+{
+	assert_int_equal(f->followup->front->send(f->followup, message), ST_OK);
+}
+
+void action_world_followup_finish(struct action_world *f, enum status code)
+{
+	struct exchange *exchange = f->followup;
+	struct grpc_status status = {.code = code, .message = SPAN_LIT("followed")};
+
+	f->followup = NULL;
+	exchange_finish(exchange, &status);
+}
+
 /* Nothing for the client, but two side effects. */
 void action_world_callee_effects(struct action_callee *s)
 {
@@ -445,11 +483,29 @@ void action_world_client_init(struct action_client *c)
 	buf_init(&c->last, ACTION_WORLD_MESSAGE_MAX);
 }
 
-static void accept_inner(void *data, struct exchange *exchange)
+static void followup_on_cancelled(struct exchange *exchange, void *data, enum status why)
 {
 	struct action_world *f = data;
 
-	actions_accept(f->actions, exchange);
+	(void)why;
+	assert_ptr_equal(exchange, f->followup);
+	f->followup = NULL;
+	f->followup_cancels++;
+}
+
+static void accept_inner(void *data, struct exchange *exchange)
+{
+	static const struct exchange_handler_ops kept_ops = {.on_cancelled = followup_on_cancelled};
+	struct action_world *f = data;
+
+	if (!f->keeps_followups) {
+		actions_accept(f->actions, exchange);
+		return;
+	}
+	assert_null(f->followup);
+	f->followup = exchange;
+	exchange->handler = &kept_ops;
+	exchange->handler_data = f;
 }
 
 int action_world_set_up(void **state)

@@ -65,6 +65,9 @@ struct action_world {
 	struct followups *followups;
 	struct action_client client;
 	struct action_callee callee;
+	bool keeps_followups;	   /* what a reply asks for comes to the test instead */
+	struct exchange *followup; /* such a call; NULL: none, or it is over */
+	unsigned followup_cancels;
 	unsigned calls; /* that reached the function */
 	unsigned want;
 	const struct api *api_before; /* of action_world_redescribe */
@@ -83,6 +86,12 @@ void action_world_callee_reply(struct action_callee *s, struct span payload, con
 void action_world_callee_fail(struct action_callee *s, uint64_t code);
 void action_world_callee_forward(struct action_callee *s);
 void action_world_callee_effects(struct action_callee *s);
+/* A call of one of its own methods: as a forward, or as an effect to be waited for beside a reply.
+ */
+void action_world_callee_follow(struct action_callee *s, const char *method, bool is_forward);
+/* How it goes, with keeps_followups. */
+void action_world_followup_reply(struct action_world *f, struct span message);
+void action_world_followup_finish(struct action_world *f, enum status code);
 struct span action_world_callee_payload(const struct action_callee *s);
 void action_world_wait_until(struct action_world *f, bool (*is_done)(void *));
 bool action_world_is_ready(void *data);
