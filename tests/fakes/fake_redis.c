@@ -20,10 +20,25 @@
 #define OUT_MAX ((size_t)1024 * 1024)
 #define IN_MAX ((size_t)64 * 1024 * 1024)
 
-enum greeting { AUTH, SELECT, SCRIPT, CONFIG, EVAL, SCAN, PROBE, GREETINGS };
+enum greeting {
+	AUTH,
+	SELECT,
+	SCRIPT,
+	CONFIG,
+	EVAL,
+	SCAN,
+	PROBE,
+	ASKING,
+	/* only when the test gave a text */
+	CLUSTER,
+	SENTINEL,
+	SUBSCRIBE,
+	GREETINGS
+};
 
-static const char *const greeting_names[GREETINGS] = {"AUTH", "SELECT", "SCRIPT", "CONFIG",
-						      "EVAL", "SCAN",	"PROBE"};
+static const char *const greeting_names[GREETINGS] = {"AUTH",	 "SELECT",   "SCRIPT",	 "CONFIG",
+						      "EVAL",	 "SCAN",     "PROBE",	 "ASKING",
+						      "CLUSTER", "SENTINEL", "SUBSCRIBE"};
 
 struct answer {
 	struct list node;
@@ -38,6 +53,7 @@ struct peer {
 	struct resp *resp;
 	struct buf out;
 	bool is_cut;
+	bool is_asking;
 };
 
 struct fake_redis {
@@ -88,6 +104,7 @@ static const char *good(enum greeting which, const redisReply *command)
 			   "$11\r\nappendfsync\r\n$8\r\neverysec\r\n",
 		[EVAL] = "*3\r\n$1\r\n1\r\n$2\r\n64\r\n"
 			 "$32\r\n0123456789abcdef0123456789abcdef\r\n",
+		[ASKING] = "+OK\r\n",
 		[SCAN] = "*2\r\n$1\r\n0\r\n*0\r\n",
 		[PROBE] = "*3\r\n$8\r\nCONFLICT\r\n$1\r\n0\r\n$0\r\n\r\n",
 	};
@@ -101,7 +118,7 @@ static const char *good(enum greeting which, const redisReply *command)
 
 /* Which command of the greeting it is, GREETINGS when none. EVAL is, when its script is meta.lua.
  */
-static enum greeting greeting_of(const redisReply *command)
+static enum greeting greeting_of(const struct fake_redis *fake, const redisReply *command)
 {
 	struct span name = word(command, 0);
 
@@ -111,19 +128,21 @@ static enum greeting greeting_of(const redisReply *command)
 	if (span_eq_str(name, "EVAL") && !span_eq_str(word(command, 2), "1"))
 		return GREETINGS;
 	for (int i = 0; i < GREETINGS; i++) {
-		if (span_eq_str(name, greeting_names[i]))
+		if (span_eq_str(name, greeting_names[i]) && (i < CLUSTER || fake->greetings[i]))
 			return (enum greeting)i;
 	}
 	return GREETINGS;
 }
 
 /* Owned by the caller. */
-static char *text_of(const redisReply *command)
+static char *text_of(const redisReply *command, bool is_asking)
 {
 	struct buf text;
 	char *copy;
 
 	buf_init(&text, IN_MAX);
+	if (is_asking)
+		buf_append_str(&text, "ASKING ");
 	for (size_t i = 0; i < command->elements; i++) {
 		if (i)
 			buf_append_byte(&text, ' ');
@@ -138,20 +157,22 @@ static char *text_of(const redisReply *command)
 static void on_command(struct peer *peer, const redisReply *command)
 {
 	struct fake_redis *fake = peer->fake;
-	enum greeting which = greeting_of(command);
+	enum greeting which = greeting_of(fake, command);
 	struct answer *answer;
 	struct list *node;
 
 	if (which != GREETINGS) {
 		fake->names[which]++;
 		mem_free(fake->last[which]);
-		fake->last[which] = text_of(command);
+		fake->last[which] = text_of(command, false);
+		peer->is_asking = which == ASKING;
 		send_text(peer,
 			  fake->greetings[which] ? fake->greetings[which] : good(which, command));
 		return;
 	}
 	BUG_ON(fake->count == COMMANDS_MAX);
-	fake->commands[fake->count++] = text_of(command);
+	fake->commands[fake->count++] = text_of(command, peer->is_asking);
+	peer->is_asking = false;
 	node = list_pop_front(&fake->answers);
 	if (!node)
 		return;
@@ -285,6 +306,21 @@ static size_t place_of(const char *name)
 void fake_redis_greeting(struct fake_redis *fake, const char *name, const char *text)
 {
 	fake->greetings[place_of(name)] = text;
+}
+
+void fake_redis_disconnect(struct fake_redis *fake)
+{
+	while (!list_is_empty(&fake->peers))
+		peer_free(list_entry(fake->peers.next, struct peer, node));
+}
+
+size_t fake_redis_peers(const struct fake_redis *fake)
+{
+	size_t count = 0;
+
+	list_for_each (node, &fake->peers)
+		count++;
+	return count;
 }
 
 void fake_redis_say(struct fake_redis *fake, const char *text)

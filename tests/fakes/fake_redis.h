@@ -27,14 +27,19 @@ uint16_t fake_redis_port(const struct fake_redis *fake);
 void fake_redis_answer(struct fake_redis *fake, enum fake_redis_does does, const char *text);
 
 /* From now on the greeting's command with this name ("AUTH", "SELECT", "SCRIPT", "CONFIG", "EVAL",
- * "SCAN" or "PROBE") is answered with text; NULL: well again. */
+ * "SCAN", "PROBE" or "ASKING") is answered with text; NULL: well again. So are "CLUSTER",
+ * "SENTINEL" and "SUBSCRIBE", which are commands like any other without a text. */
 void fake_redis_greeting(struct fake_redis *fake, const char *name, const char *text);
+
+/* Ends all connections; and how many there are. */
+void fake_redis_disconnect(struct fake_redis *fake);
+size_t fake_redis_peers(const struct fake_redis *fake);
 
 /* Sends text on the newest connection, unasked. */
 void fake_redis_say(struct fake_redis *fake, const char *text);
 
-/* Beyond the greeting: commands so far, and the i-th as "NAME argument argument..." (cut to 1 KiB).
- */
+/* Beyond the greeting: commands so far, and the i-th as "NAME argument argument..." (cut to 1 KiB),
+ * with "ASKING " before it when that was said right before it on its connection. */
 size_t fake_redis_count(const struct fake_redis *fake);
 const char *fake_redis_command(const struct fake_redis *fake, size_t i);
 /* How often the greeting's command with this name came. */
