@@ -254,6 +254,7 @@ static void act_open(struct crdt_entity *entity)
 	activate(entity);
 	entity->is_reading = false;
 	entity_stream_open(&entity->stream, &params, &stream_ops, entity);
+	entity_member_want_room(&entity->member);
 }
 
 /* False: no room; or the stream was dropped within this step, for the same reason. */

@@ -216,6 +216,7 @@ static void act_open(struct entity *entity)
 	params.path = is_value(entity) ? "/" API_VALUE_TYPE "/handle"
 				       : "/" API_EVENT_SOURCED_TYPE "/handle";
 	entity_stream_open(&entity->stream, &params, &stream_ops, entity);
+	entity_member_want_room(&entity->member);
 }
 
 static bool act_send_init(struct entity *entity, const struct entity_page *page)

@@ -272,14 +272,20 @@ void entity_member_activate(struct entity_member *member, const struct api_servi
 
 	service = newest_service(member, service);
 	member->epoch = userfn_epoch(set->userfn);
-	set->budget->room_wanted++;
-	loop_task_schedule(set->loop, &set->budget->room);
 	if (member->service == service)
 		return;
 	(void)api_ref((struct api *)service->api); /* references are counted in it */
 	if (member->service)
 		api_unref((struct api *)member->service->api);
 	member->service = service;
+}
+
+void entity_member_want_room(struct entity_member *member)
+{
+	struct entity_budget *budget = member->set->budget;
+
+	budget->room_wanted++;
+	loop_task_schedule(budget->loop, &budget->room);
 }
 
 void entity_member_count_stream(struct entity_member *member, bool is_open)

@@ -143,10 +143,11 @@ static inline struct span entity_member_id(const struct entity_member *member)
 }
 
 /* Its stream is about to be asked for: takes the newest description of its service (the function
- * may have come back with another one since the command was read), else the one given. Should the
- * function take no more streams, an idle entity gives up its own, now or as soon as there is one.
- */
+ * may have come back with another one since the command was read), else the one given. */
 void entity_member_activate(struct entity_member *member, const struct api_service *service);
+/* Its stream was asked for: should the function take no more, an idle entity gives up its own, now
+ * or as soon as there is one. Not before the channel was asked, whose turn comes first then. */
+void entity_member_want_room(struct entity_member *member);
 
 void entity_member_count_stream(struct entity_member *member, bool is_open);
 

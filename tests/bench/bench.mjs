@@ -67,8 +67,8 @@ async function redisAppend(socket, clients = CLIENTS) {
   // Each place gets a number of its own; two of them make a repetition improbable.
   const key = (kind) => `hg1:bench:{7}:${kind}:bench/__rand_int____rand_int__`;
   return redisBenchmark(socket, clients, 'EVALSHA', sha, '4', key('h'), key('e'), 'hg1:bench:{7}:f:bench', 'hg1:bench:{7}:i:bench',
-    '__rand_int__', '0', '', 'tagtagtagtagtag1', 'cmdcmdcmdcmdcmd1', '1700000000000', '1',
-    'type.googleapis.com/com.example.shoppingcart.persistence.ItemAdded', 'x'.repeat(40), '', '', '', '', '');
+    '__rand_int__', '0', '', 'tagtagtagtagtag1', 'cmdcmdcmdcmdcmd1', '1700000000000', '', '', '1',
+    'type.googleapis.com/com.example.shoppingcart.persistence.ItemAdded', 'x'.repeat(40));
 }
 
 // What a read-only command asks Redis: whether the head is still the same.

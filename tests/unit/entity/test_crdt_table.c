@@ -68,6 +68,17 @@ static int tear_down(void **state)
 
 /* ---- one member ----------------------------------------------------------------------------- */
 
+static void test_idle_ones_stay_awake(void **state)
+{
+	struct crdt_world_member *m = one(state);
+
+	for (size_t i = 0; i < 2; i++) {
+		assert_int_equal(crdt_world_ask(m, "Get", "a"), 0);
+		assert_int_equal(crdt_world_ask(m, "Get", "b"), 0);
+	}
+	assert_int_equal(m->function.stream_count, 2);
+}
+
 static void test_commands(void **state)
 {
 	struct crdt_world_member *m = one(state);
@@ -800,6 +811,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(commands, one),
+		TEST(idle_ones_stay_awake, one),
 		TEST(sleep_and_wake, short_sleep),
 		TEST(stream_keeps_awake, short_sleep),
 		TEST(many_outstanding, one),

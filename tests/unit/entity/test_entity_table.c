@@ -251,6 +251,19 @@ static void full_queue_is_said(void **state)
 	assert_int_equal(entity_table_queued(f->table), 3);
 }
 
+static void idle_ones_stay_awake_while_there_is_room(void **state)
+{
+	struct entity_world *f = *state;
+
+	for (size_t i = 0; i < 2; i++) {
+		(void)entity_world_increase(f, "a");
+		entity_world_wait_for(f, entity_world_all_replied);
+		(void)entity_world_increase(f, "b");
+		entity_world_wait_for(f, entity_world_all_replied);
+	}
+	assert_int_equal(f->function.stream_count, 2);
+}
+
 static void full_memory_is_said(void **state)
 {
 	struct entity_world *f = *state;
@@ -593,6 +606,7 @@ int main(void)
 		TEST(snapshots_are_stored_with_their_events),
 		TEST_WITH(full_queue_is_said, entity_world_set_up_closed),
 		TEST_WITH(full_memory_is_said, entity_world_set_up_closed),
+		TEST(idle_ones_stay_awake_while_there_is_room),
 		TEST_WITH(idle_entities_make_room, entity_world_set_up_closed),
 		TEST_WITH(busy_entities_do_not, entity_world_set_up_closed),
 		TEST_WITH(idle_entities_go_to_sleep, entity_world_set_up_short_sleep),
