@@ -170,26 +170,25 @@ enum status key_render_crdt(const char *namespace_text, const struct journal_key
 	return ST_OK;
 }
 
-enum status key_render_part(const char *namespace_text, unsigned partition, const char *kind,
-			    struct span name, uint8_t ret_text[KEY_TEXT_MAX], struct span *ret_key,
-			    struct error *err)
+enum status key_render_part(const char *namespace_text, const struct key_part *part,
+			    struct key_part_name *name, struct error *err)
 {
-	struct writer w = {ret_text, ret_text + KEY_TEXT_MAX, false};
+	struct writer w = {name->bytes_, name->bytes_ + sizeof(name->bytes_), false};
 	char digits[TEXT_U64_DIGITS];
 
-	if (name.len == 0 || encoded_len(name) > KEY_TYPE_MAX)
+	if (part->name.len == 0 || encoded_len(part->name) > KEY_TYPE_MAX)
 		return error_set(err, ST_INVALID_ARGUMENT,
 				 "a name is empty or longer than %zu bytes (percent-encoded)",
 				 KEY_TYPE_MAX);
 	put_span(&w, SPAN_LIT(KEY_PREFIX));
 	put_span(&w, span_from_str(namespace_text));
 	put_span(&w, SPAN_LIT(":{"));
-	put_span(&w, text_from_u64(partition, digits));
+	put_span(&w, text_from_u64(part->partition, digits));
 	put_span(&w, SPAN_LIT("}:"));
-	put_span(&w, span_from_str(kind));
+	put_span(&w, span_from_str(part->kind));
 	put(&w, ':');
-	put_encoded(&w, name);
+	put_encoded(&w, part->name);
 	BUG_ON(w.is_full); /* it is shorter than that of an entity */
-	*ret_key = span_make(ret_text, (size_t)(w.at - ret_text));
+	name->key = span_make(name->bytes_, (size_t)(w.at - name->bytes_));
 	return ST_OK;
 }

@@ -53,13 +53,23 @@ MUST_CHECK enum status key_render(const char *namespace_text, const struct journ
 MUST_CHECK enum status key_render_crdt(const char *namespace_text, const struct journal_key *key,
 				       struct key_crdt_names *names, struct error *err);
 
-/* "hg1:<ns>:{p}:<kind>:<name>" into ret_text: the feed f of a type, a topic t, the offsets o and
- * the dead letters dl of a consumer. Errors: ST_INVALID_ARGUMENT an empty name or one that is
- * longer than KEY_TYPE_MAX. */
-MUST_CHECK enum status key_render_part(const char *namespace_text, unsigned partition,
-				       const char *kind, struct span name,
-				       uint8_t ret_text[KEY_TEXT_MAX], struct span *ret_key,
-				       struct error *err);
+/* Keys that belong to no entity: the feed f of a type, a topic t, the offsets o and the dead
+ * letters dl of a consumer. */
+struct key_part {
+	unsigned partition;
+	const char *kind;
+	struct span name;
+};
+
+struct key_part_name {
+	struct span key; /* in bytes_ */
+	uint8_t bytes_[KEY_TEXT_MAX];
+};
+
+/* "hg1:<ns>:{p}:<kind>:<name>". Errors: ST_INVALID_ARGUMENT an empty name or one that is longer
+ * than KEY_TYPE_MAX. */
+MUST_CHECK enum status key_render_part(const char *namespace_text, const struct key_part *part,
+				       struct key_part_name *name, struct error *err);
 
 /* XXH64 (seed 0) of type NUL id, modulo KEY_PARTITIONS. */
 unsigned key_partition(const struct journal_key *key);

@@ -111,20 +111,16 @@ static struct feed_request *request_start(struct feed_request *q, enum status st
 
 /* ---- names ------------------------------------------------------------------------------------
  */
-struct name {
-	uint8_t text[KEY_TEXT_MAX];
-	struct span key;
-};
-
 static enum status render(struct redis_feed *f, unsigned partition, const char *kind,
-			  struct span raw, struct name *name, struct error *err)
+			  struct span raw, struct key_part_name *name, struct error *err)
 {
-	return key_render_part(f->journal->namespace_text, partition, kind, raw, name->text,
-			       &name->key, err);
+	const struct key_part part = {partition, kind, raw};
+
+	return key_render_part(f->journal->namespace_text, &part, name, err);
 }
 
 static enum status render_source(struct redis_feed *f, const struct feed_source *source,
-				 struct name *name, struct error *err)
+				 struct key_part_name *name, struct error *err)
 {
 	return render(f, source->partition, source->kind == FEED_TOPIC ? "t" : "f", source->name,
 		      name, err);
@@ -254,7 +250,7 @@ static struct feed_request *redis_feed_read(struct feed *feed, const struct feed
 	struct redis_feed *f = feed_of(feed);
 	struct feed_request *q = request_new(f, &ops, source->partition, data);
 	char digits[2][TEXT_U64_DIGITS];
-	struct name name;
+	struct key_part_name name;
 	struct error error;
 	enum status st = render_source(f, source, &name, &error);
 
@@ -398,7 +394,7 @@ static enum status put_fetch_topic(struct redis_feed *f, struct feed_request *q,
 	struct span number = text_from_u64(entry->position, digits);
 	uint8_t id[2 + TEXT_U64_DIGITS] = {'0', '-'};
 	struct span words[4] = {SPAN_LIT("XRANGE")};
-	struct name name;
+	struct key_part_name name;
 	enum status st = render_source(f, source, &name, err);
 
 	if (st != ST_OK)
@@ -436,7 +432,7 @@ static struct feed_request *redis_feed_fetch(struct feed *feed, const struct fee
 /* ---- checkpoints ------------------------------------------------------------------------------
  */
 struct place {
-	struct name name;
+	struct key_part_name name;
 	uint8_t field_text[2 * FIELD_MAX];
 	struct span field;
 	struct span mark_field;
@@ -549,7 +545,7 @@ static struct feed_request *redis_feed_accept(struct feed *feed, const struct fe
 {
 	struct redis_feed *f = feed_of(feed);
 	struct feed_request *q = request_new(f, &write_ops, source->partition, data);
-	struct name name;
+	struct key_part_name name;
 	struct place place;
 	struct error error;
 	enum status st = render_place(f, source, consumer, &place, &error);
@@ -575,7 +571,7 @@ static enum status put_addition(struct redis_feed *f, struct feed_request *q,
 	struct span words[FIXED + 2 * FEED_ATTRIBUTES_MAX + TAIL];
 	char digits[TEXT_U64_DIGITS];
 	size_t bytes = addition->data.len;
-	struct name name;
+	struct key_part_name name;
 	size_t n = 0;
 	enum status st =
 		render(f, addition->partition, addition->target == FEED_TO_TOPIC ? "t" : "dl",

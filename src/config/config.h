@@ -42,6 +42,9 @@ enum config_durability {
 /* http.errors */
 enum config_errors { CONFIG_ERRORS_STATUS, CONFIG_ERRORS_CLOUDSTATE };
 
+/* eventing.support */
+enum config_eventing { CONFIG_EVENTING_REDIS, CONFIG_EVENTING_NONE };
+
 /* http.stream_default */
 enum config_stream_default { CONFIG_STREAM_ARRAY, CONFIG_STREAM_NDJSON };
 

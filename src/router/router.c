@@ -97,6 +97,8 @@ struct router {
 	struct crdt_calls *crdts;
 	struct followups *followups;
 	struct owners *owners; /* NULL: we are alone */
+	router_tap_fn tap; /* NULL: nobody stands between */
+	void *tap_data;
 	struct list calls;
 	struct list spare; /* router_call, to be used again */
 	size_t call_count;
@@ -578,6 +580,8 @@ void router_accept(struct router *router, struct exchange *exchange)
 {
 	enum entity_kind kind = exchange->method->service->kind;
 
+	if (router->tap)
+		exchange = router->tap(router->tap_data, exchange);
 	if (userfn_is_refused(router->userfn))
 		accept_entity(router, exchange); /* which says so, whatever the kind */
 	else if (kind == ENTITY_ACTION)
@@ -589,6 +593,12 @@ void router_accept(struct router *router, struct exchange *exchange)
 }
 
 /* ---- the whole ------------------------------------------------------------------------------ */
+
+void router_tap(struct router *router, router_tap_fn tap, void *data)
+{
+	router->tap = tap;
+	router->tap_data = data;
+}
 
 static void accept_inner(void *data, struct exchange *exchange)
 {

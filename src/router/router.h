@@ -38,6 +38,10 @@ void router_view_changed(struct router *router);
 
 /* A question about the members was answered, or came to nothing. */
 void router_members_heard(struct router *router);
+/* Who may stand between every call and its handler: gives the exchange that is handled instead, or
+ * the same (src/eventing/publisher.h). */
+typedef struct exchange *(*router_tap_fn)(void *data, struct exchange *exchange);
+void router_tap(struct router *router, router_tap_fn tap, void *data);
 
 /* Ends the streams that nothing else would end, for a shutdown. */
 void router_end_streams(struct router *router);

@@ -10,6 +10,7 @@
 
 #include "httpapi/front/front.h"
 #include "journal/crdt_log.h"
+#include "journal/feed.h"
 #include "journal/journal.h"
 #include "journal/members.h"
 #include "journal/redis/redis_crdt_log.h"
@@ -24,6 +25,8 @@
 #include "src/entity/crdt_table.h"
 #include "src/entity/entity_budget.h"
 #include "src/entity/entity_table.h"
+#include "src/eventing/eventing.h"
+#include "src/eventing/publisher.h"
 #include "src/router/action.h"
 #include "src/router/owners.h"
 #include "src/router/router.h"
@@ -106,6 +109,7 @@ static void server_on_change(void *data)
 	entity_table_renew(server->entities);
 	server_crdts_on_change(server);
 	router_view_changed(server->router);
+	eventing_renew(server->eventing);
 	if (server->phase == SERVER_SERVING)
 		members_set_state(server->members,
 				  server_can_serve(server, &reason) ? MEMBER_UP : MEMBER_STARTING);
@@ -128,8 +132,13 @@ static enum status server_check_api(void *data, struct api *api, struct buf *rea
 				    struct error *err)
 {
 	const struct server *server = data;
+	bool has_topics = server->config->eventing_support == CONFIG_EVENTING_REDIS;
+	enum status routes = front_check_api(server->front, api, reasons, err);
+	struct error second;
+	enum status events =
+		eventing_check(api, has_topics, reasons, routes == ST_OK ? err : &second);
 
-	return front_check_api(server->front, api, reasons, err);
+	return routes == ST_OK ? events : routes;
 }
 
 static bool server_front_ready(void *data, const char **reason)
@@ -151,6 +160,7 @@ static void server_on_tick(void *data)
 				   crdt_table_queued(server->crdts)));
 	server_set_gauge(server, METRIC_FUNCTION_STREAMS_WAITING,
 			 (int64_t)userfn_waiting(server->userfn));
+	server_note_eventing(server);
 	timer_start_in(&server->tick_timer, SERVER_TICK_MS);
 }
 
@@ -312,6 +322,7 @@ static enum status server_open_all(struct server *server, struct error *err)
 	server_open_entities(server);
 	server_open_crdts(server);
 	server_open_router(server);
+	server_open_eventing(server);
 	status = server_open_owners(server, err);
 	if (status == ST_OK)
 		status = server_open_front(server, err);
@@ -358,6 +369,10 @@ void server_free(struct server *server)
 	redis_secret_close(server->secret);
 	router_free(server->router);
 	owners_free(server->owners);
+	eventing_free(server->eventing);
+	router_free(server->router);
+	publisher_free(server->publisher);
+	feed_close(server->feed);
 	entity_table_free(server->entities);
 	crdt_table_free(server->crdts);
 	entity_budget_free(server->entity_budget);

@@ -15,12 +15,15 @@ struct crdt_log;
 struct crdt_table;
 struct entity_budget;
 struct entity_table;
+struct eventing;
+struct feed;
 struct front;
 struct journal;
 struct members;
 struct metrics;
 struct owners;
 struct redis_secret;
+struct publisher;
 struct router;
 struct signals;
 struct userfn;
@@ -28,7 +31,8 @@ struct userfn;
 /* The phases of the end, in order; each has a deadline within shutdown.grace. */
 enum server_phase {
 	SERVER_SERVING,
-	SERVER_DRAINING_CALLS,	  /* no new connections; running calls and effects finish */
+	SERVER_DRAINING_CALLS,	  /* no new connections; running calls finish */
+	SERVER_DRAINING_EVENTS,	  /* deliveries end, checkpoints are stored; effects finish */
 	SERVER_DRAINING_ENTITIES, /* entities are passivated */
 	SERVER_LEAVING,		  /* the other gateways are told */
 	SERVER_STOPPED,
@@ -50,6 +54,9 @@ struct server {
 	struct owners *owners; /* NULL: nobody else can share the journal */
 	struct redis_secret *secret;
 	struct router *router;
+	struct feed *feed;
+	struct publisher *publisher;
+	struct eventing *eventing;
 	struct front *front;
 	struct loop_task change_task;
 	struct timer tick_timer;
@@ -73,6 +80,10 @@ MUST_CHECK enum status server_open_owners(struct server *server, struct error *e
 /* crdts.c: after members, log and function. */
 void server_open_crdts(struct server *server);
 void server_crdts_on_change(struct server *server);
+
+/* eventing.c: after the router. */
+void server_open_eventing(struct server *server);
+void server_note_eventing(struct server *server);
 
 /* shutdown.c: data is the server. */
 void server_on_signal(void *data, int signal_number);

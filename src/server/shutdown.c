@@ -1,5 +1,6 @@
-/* The ordered end: readiness goes first, then the fronts finish what runs, and the router what the
- * function asked for beside the answers (side effects), then the entities are passivated, so that
+/* The ordered end: readiness goes first, then the fronts finish what runs, the consumers of
+ * events what they deliver, and the router what the function asked for beside the answers (side
+ * effects), then the entities are passivated, so that
  * their streams end in order, then the other gateways are told; journal and function are closed
  * last, by server_free. Each phase ends by itself or when shutdown.grace is
  * over; a second signal ends at once. Spec: cloudstate-protocol D-61. */
@@ -12,6 +13,7 @@
 #include "src/config/config.h"
 #include "src/entity/crdt_table.h"
 #include "src/entity/entity_table.h"
+#include "src/eventing/eventing.h"
 #include "src/router/owners.h"
 #include "src/router/router.h"
 #include "src/server/server_internal.h"
@@ -67,17 +69,27 @@ static void server_on_effects_done(void *data)
 {
 	struct server *server = data;
 
-	if (server->phase != SERVER_DRAINING_CALLS)
+	if (server->phase != SERVER_DRAINING_EVENTS)
 		return; /* the grace was over first */
 	server->phase = SERVER_DRAINING_ENTITIES;
 	entity_table_drain(server->entities, server_on_entities_done, server);
+}
+
+static void server_on_events_done(void *data)
+{
+	struct server *server = data;
+
+	router_drain(server->router, server_on_effects_done, server);
 }
 
 static void server_on_calls_done(void *data)
 {
 	struct server *server = data;
 
-	router_drain(server->router, server_on_effects_done, server);
+	if (server->phase != SERVER_DRAINING_CALLS)
+		return; /* the grace was over first */
+	server->phase = SERVER_DRAINING_EVENTS;
+	eventing_drain(server->eventing, server_on_events_done, server);
 }
 
 void server_on_grace_over(void *data)

@@ -2,6 +2,7 @@
 #include <jansson.h>
 #include <time.h>
 
+#include "journal/feed.h"
 #include "journal/journal.h"
 #include "journal/members.h"
 #include "proto/schema.h"
@@ -10,6 +11,7 @@
 #include "src/entity/crdt_table.h"
 #include "src/entity/entity_table.h"
 #include "src/router/owners.h"
+#include "src/eventing/eventing.h"
 #include "src/router/router.h"
 #include "src/server/server_internal.h"
 #include "src/userfn/api.h"
@@ -158,6 +160,38 @@ static json_t *status_members(const struct server *server)
 	return page;
 }
 
+static json_t *status_partitions(uint64_t partitions)
+{
+	json_t *list = json_array();
+
+	for (unsigned p = 0; p < FEED_PARTITIONS; p++) {
+		if (partitions >> p & 1)
+			json_array_append_new(list, json_integer(p));
+	}
+	return list;
+}
+
+static json_t *status_eventing(const struct server *server)
+{
+	json_t *consumers = json_array();
+
+	for (size_t i = 0; i < eventing_count(server->eventing); i++) {
+		struct consumer_state state;
+		json_t *consumer = json_object();
+
+		eventing_state(server->eventing, i, &state);
+		json_object_set_new(consumer, "consumer", status_text(state.group));
+		json_object_set_new(consumer, state.kind == FEED_TOPIC ? "topic" : "event_log",
+				    status_text(state.source));
+		json_object_set_new(consumer, "partitions", json_integer(state.partitions));
+		json_object_set_new(consumer, "lag", json_integer((json_int_t)state.lag));
+		json_object_set_new(consumer, "in_progress", json_integer((json_int_t)state.busy));
+		json_object_set_new(consumer, "regressed", status_partitions(state.regressed));
+		json_array_append_new(consumers, consumer);
+	}
+	return consumers;
+}
+
 void server_status_page(void *data, struct buf *out)
 {
 	struct server *server = data;
@@ -173,6 +207,7 @@ void server_status_page(void *data, struct buf *out)
 	json_object_set_new(page, "function", status_function(server));
 	json_object_set_new(page, "journal", status_journal(server));
 	json_object_set_new(page, "members", status_members(server));
+	json_object_set_new(page, "eventing", status_eventing(server));
 	json_object_set_new(page, "calls", json_integer((json_int_t)router_active(server->router)));
 	json_object_set_new(page, "entities",
 			    json_integer((json_int_t)(entity_table_active(server->entities) +

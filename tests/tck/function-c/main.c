@@ -7,11 +7,14 @@ static const uint8_t descriptor_set[] = {
 
 int main(void)
 {
-	static const struct headgate_action *const actions[] = {&tck_action_model, &tck_action_two};
+	static const struct headgate_action *const actions[] = {
+		&tck_action_model,
+		&tck_action_two,
+		&tck_event_subscriber,
+	};
 	static const struct headgate_entity *const entities[] = {
-		&tck_event_sourced_model,
-		&tck_event_sourced_two,
-		&tck_event_sourced_configured,
+		&tck_event_sourced_model, &tck_event_sourced_two, &tck_event_sourced_configured,
+		&tck_event_entity_one,	  &tck_event_entity_two,
 	};
 	static const struct headgate_value_entity *const values[] = {
 		&tck_value_model,

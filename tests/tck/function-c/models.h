@@ -9,6 +9,10 @@
 extern const struct headgate_action tck_action_model;
 extern const struct headgate_action tck_action_two;
 
+extern const struct headgate_action tck_event_subscriber;
+extern const struct headgate_entity tck_event_entity_one;
+extern const struct headgate_entity tck_event_entity_two;
+
 extern const struct headgate_entity tck_event_sourced_model;
 extern const struct headgate_entity tck_event_sourced_two;
 extern const struct headgate_entity tck_event_sourced_configured;

@@ -148,14 +148,13 @@ static void names_of_parts(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(rows); i++) {
-		uint8_t text[KEY_TEXT_MAX];
-		struct span key = SPAN_EMPTY;
+		const struct key_part part = {7, rows[i].kind, rows[i].of};
+		struct key_part_name name = {0};
 		struct error err;
-		enum status st =
-			key_render_part("n", 7, rows[i].kind, rows[i].of, text, &key, &err);
+		enum status st = key_render_part("n", &part, &name, &err);
 
 		UNIT_ROW(rows[i].name, (st == ST_OK) == (rows[i].want != NULL));
-		UNIT_ROW_SPAN(rows[i].name, key, rows[i].want);
+		UNIT_ROW_SPAN(rows[i].name, name.key, rows[i].want);
 	}
 }
 
