@@ -11,6 +11,7 @@
 #include "httpapi/front/grpc_web.h"
 #include "httpapi/front/http_request.h"
 #include "httpapi/front/json_metadata.h"
+#include "httpapi/front/reply_body.h"
 #include "httpapi/front/routes.h"
 #include "proto/schema.h"
 #include "src/base/arena.h"
@@ -25,19 +26,6 @@
 
 /* The largest message from the function (12 MiB) in base64, after others that wait. */
 #define GRPC_WEB_OUT_BYTES_MAX ((size_t)48 * 1024 * 1024)
-
-/* The transport is given more while it holds no more than this; it tells when half is left. */
-#define GRPC_WEB_HIGH ((size_t)64 * 1024)
-
-/* One write to the transport; a reply that is no longer goes as one answer. */
-#define GRPC_WEB_PIECE_BYTES ((size_t)64 * 1024)
-
-/* A handler that does not heed unsent is refused here: as over HTTP/2. */
-#define GRPC_WEB_UNSENT_MAX ((size_t)16 * 1024 * 1024)
-
-/* What the function may say over HTTP/1.1 before the client has said all. It cannot be held back
- * there: it may wait for the rest of the request before it reads what we could not send. */
-#define GRPC_WEB_EARLY_MAX ((size_t)4 * 1024 * 1024)
 
 enum grpc_web_state {
 	GRPC_WEB_BODY,	  /* the one message is read; the router knows nothing yet */
@@ -62,7 +50,7 @@ struct grpc_web {
 	struct metadata metadata;
 	struct metadata headers; /* leading, for the client */
 	struct grpc_web_reader reader;
-	struct buf out;	      /* body, not given to the transport */
+	struct reply_body body;
 	struct error failure; /* of our own, to be told by work */
 	bool is_http2;
 	bool is_wanted;	     /* a read of the handler is unanswered */
@@ -85,7 +73,7 @@ static void grpc_web_free(struct grpc_web *self)
 	timer_stop(&self->silence);
 	loop_task_cancel(&self->work);
 	grpc_web_reader_fini(&self->reader);
-	buf_fini(&self->out);
+	reply_body_fini(&self->body);
 	routes_unref(self->routes);
 	front_call_end(&self->base);
 	arena_fini(&self->arena);
@@ -147,17 +135,11 @@ static bool grpc_web_is_half_duplex(const struct grpc_web *self)
 	return !self->is_http2 && !self->has_body_ended;
 }
 
-static size_t grpc_web_waiting(const struct grpc_web *self)
-{
-	return buf_len(&self->out) + (self->request ? http_request_unsent(self->request) : 0);
-}
-
 static size_t grpc_web_unsent(const struct exchange *exchange)
 {
 	const struct grpc_web *self = grpc_web_of(exchange);
 
-	/* GRPC_WEB_EARLY_MAX bounds it */
-	return grpc_web_is_half_duplex(self) ? 0 : grpc_web_waiting(self);
+	return reply_body_unsent(&self->body, self->request, grpc_web_is_half_duplex(self));
 }
 
 static void grpc_web_make_head(struct grpc_trailers *list, enum grpc_web_form form,
@@ -184,7 +166,7 @@ static void grpc_web_respond(struct grpc_web *self)
 					      .status = 200,
 					      .headers = head.items,
 					      .header_count = head.count,
-					      .body = buf_span(&self->out),
+					      .body = buf_span(&self->body.out),
 				      });
 	grpc_trailers_fini(&head);
 	grpc_web_end(self);
@@ -216,14 +198,11 @@ static void grpc_web_give_up(struct grpc_web *self, enum status why)
 				    "too much is unsent on the connection");
 }
 
-/* Everything was given to the transport. */
-static void grpc_web_flushed(struct grpc_web *self)
+/* Everything was given to the transport after the router was through. */
+static void grpc_web_close(struct grpc_web *self)
 {
 	struct http_request *request = self->request;
 
-	buf_fini(&self->out); /* an idle stream holds no buffer */
-	if (self->state != GRPC_WEB_ENDING)
-		return;
 	self->request = NULL;
 	http_request_end(request);
 	grpc_web_end(self);
@@ -232,38 +211,32 @@ static void grpc_web_flushed(struct grpc_web *self)
 /* Gives the transport what it takes now. */
 static void grpc_web_flush(struct grpc_web *self)
 {
-	if (!self->request || grpc_web_is_half_duplex(self) || buf_len(&self->out) == 0)
+	enum reply_body_state pushed;
+	enum status why = ST_OK;
+
+	if (!self->request || grpc_web_is_half_duplex(self) || buf_len(&self->body.out) == 0)
 		return;
 	if (!self->has_begun)
 		grpc_web_begin(self);
-	while (buf_len(&self->out) && http_request_unsent(self->request) <= GRPC_WEB_HIGH) {
-		struct span piece = span_head(buf_span(&self->out), GRPC_WEB_PIECE_BYTES);
-		enum status status = http_request_write(self->request, piece);
-
-		if (status) {
-			grpc_web_give_up(self, status);
-			return;
-		}
-		buf_consume(&self->out, piece.len);
-	}
-	if (buf_len(&self->out) == 0)
-		grpc_web_flushed(self);
-	else if (self->state == GRPC_WEB_ENDING)
+	pushed = reply_body_push(&self->body, self->request, &why);
+	if (pushed == REPLY_BODY_BROKEN) {
+		grpc_web_give_up(self, why);
+	} else if (self->state == GRPC_WEB_ENDING && pushed == REPLY_BODY_EMPTY) {
+		grpc_web_close(self);
+	} else if (self->state == GRPC_WEB_ENDING) {
 		timer_start_in(&self->silence,
 			       self->base.front->params.config->http_idle_timeout_ms);
+	}
 }
 
-/* As over JSON: json_stream_on_drained. */
 static void grpc_web_on_drained(void *data)
 {
 	struct grpc_web *self = data;
-	const struct exchange_handler_ops *handler = self->exchange.handler;
 
 	if (self->has_begun)
 		grpc_web_flush(self);
-	if (self->state == GRPC_WEB_RUNNING && grpc_web_waiting(self) <= GRPC_WEB_HIGH &&
-	    handler->on_drained)
-		handler->on_drained(&self->exchange, self->exchange.handler_data);
+	if (self->state == GRPC_WEB_RUNNING)
+		reply_body_wake(&self->body, self->request, &self->exchange);
 }
 
 static void grpc_web_set_headers(struct exchange *exchange, const struct metadata *headers)
@@ -280,22 +253,22 @@ static void grpc_web_set_headers(struct exchange *exchange, const struct metadat
 static enum status grpc_web_send(struct exchange *exchange, struct span message)
 {
 	struct grpc_web *self = grpc_web_of(exchange);
+	bool is_held = grpc_web_is_half_duplex(self);
 
 	if (self->failure.status)
 		return ST_OK; /* the end is near */
-	if (self->method->server_streaming && grpc_web_unsent(exchange) > GRPC_WEB_UNSENT_MAX)
+	if (self->method->server_streaming &&
+	    reply_body_is_full(&self->body, self->request, is_held))
 		return ST_RESOURCE_EXHAUSTED;
-	if (!grpc_web_write_message(self->form, message, &self->out)) {
+	if (!grpc_web_write_message(self->form, message, &self->body.out)) {
 		grpc_web_stop_later(self, ST_RESOURCE_EXHAUSTED, "the reply is too large");
 		return ST_OK;
 	}
 	if (!self->method->server_streaming)
 		return ST_OK;
 	grpc_web_flush(self);
-	if (grpc_web_is_half_duplex(self) && buf_len(&self->out) > GRPC_WEB_EARLY_MAX)
-		grpc_web_stop_later(self, ST_RESOURCE_EXHAUSTED,
-				    "over HTTP/1.1 the request must be sent whole before so much "
-				    "of the reply is read; use HTTP/2");
+	if (reply_body_is_early(&self->body, is_held))
+		grpc_web_stop_later(self, ST_RESOURCE_EXHAUSTED, REPLY_BODY_EARLY_TEXT);
 	return ST_OK;
 }
 
@@ -309,10 +282,10 @@ static void grpc_web_answer(struct grpc_web *self, const struct grpc_status *sta
 		grpc_web_end(self);
 		return;
 	}
-	if (!grpc_web_write_status(self->form, status, &self->out))
+	if (!grpc_web_write_status(self->form, status, &self->body.out))
 		grpc_web_drop(self); /* no room for the end */
-	else if (!self->has_begun &&
-		 (grpc_web_is_half_duplex(self) || buf_len(&self->out) <= GRPC_WEB_PIECE_BYTES))
+	else if (!self->has_begun && (grpc_web_is_half_duplex(self) ||
+				      buf_len(&self->body.out) <= REPLY_BODY_PIECE_BYTES))
 		grpc_web_respond(self);
 	else
 		grpc_web_flush(self);
@@ -591,7 +564,7 @@ static struct grpc_web *grpc_web_new(struct front *front, const struct api_metho
 	arena_init(&self->arena, 2 * GRPC_METADATA_BYTES_MAX);
 	grpc_web_reader_init(&self->reader, request_form,
 			     front->params.config->grpc_max_message_bytes);
-	buf_init(&self->out, GRPC_WEB_OUT_BYTES_MAX);
+	reply_body_init(&self->body, GRPC_WEB_OUT_BYTES_MAX);
 	return self;
 }
 
@@ -604,7 +577,7 @@ static void grpc_web_answer_refusal(struct http_request *request, enum grpc_web_
 	struct grpc_trailers head;
 	struct buf body;
 
-	buf_init(&body, GRPC_WEB_PIECE_BYTES);
+	buf_init(&body, REPLY_BODY_PIECE_BYTES);
 	(void)grpc_web_write_status(form, &status, &body); /* fits */
 	grpc_web_make_head(&head, form, NULL);
 	http_request_respond(request, &(struct http_response){

@@ -8,6 +8,7 @@
 #include "httpapi/front/front_internal.h"
 #include "httpapi/front/http_reply.h"
 #include "httpapi/front/http_request.h"
+#include "httpapi/front/json_head.h"
 #include "httpapi/front/json_metadata.h"
 #include "httpapi/front/routes.h"
 #include "httpapi/front/wishes.h"
@@ -453,24 +454,6 @@ static void json_exchange_cut(struct front_call *base)
 
 /* -- the beginning ----------------------------------------------------------------------------- */
 
-static enum status json_exchange_read_head(struct json_exchange *self, const struct http_head *head,
-					   struct error *err)
-{
-	struct front *front = self->base.front;
-	uint64_t wait_ns;
-	enum status status = json_metadata_timeout(head, &wait_ns, err);
-
-	if (status)
-		return status;
-	wait_ns = json_metadata_wait(self->rule->options, wait_ns);
-	self->exchange.deadline_ns = clock_deadline(loop_now_ns(front->loop), wait_ns);
-	timer_start(&self->deadline, self->exchange.deadline_ns);
-	status = json_metadata_read(head, &self->arena, &self->metadata, err);
-	front_strip_metadata(self->base.front, &self->metadata);
-	json_metadata_filter(front->params.config, &self->metadata);
-	return status;
-}
-
 /* What the function does for others than GET and HEAD is done when its type is known. */
 static void json_exchange_keep_accept(struct json_exchange *self, const struct http_head *head)
 {
@@ -513,6 +496,8 @@ static enum status json_exchange_start(struct json_exchange *self, const struct 
 		.arena = &self->arena,
 		.out = &self->message,
 	};
+	const struct json_head into = {&self->exchange, self->rule->options, &self->deadline,
+				       &self->arena, &self->metadata};
 	const struct config *config = self->base.front->params.config;
 	const char *refusal = wishes_refusal(config, &head->headers, self->rule);
 	struct span path;
@@ -523,8 +508,7 @@ static enum status json_exchange_start(struct json_exchange *self, const struct 
 		return error_set(err, ST_INVALID_ARGUMENT, "%s", refusal);
 	}
 	json_exchange_keep_accept(self, head);
-	status = json_exchange_read_head(self, head, err);
-
+	status = json_head_read(self->base.front, &into, head, err);
 	if (status)
 		return status;
 	if (!route_target_split(head->target, &path, &params.query) ||

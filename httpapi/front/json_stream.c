@@ -10,6 +10,7 @@
 
 #include "httpapi/front/http_reply.h"
 #include "httpapi/front/http_request.h"
+#include "httpapi/front/json_head.h"
 #include "httpapi/front/json_metadata.h"
 #include "httpapi/front/routes.h"
 #include "httpapi/front/wishes.h"
@@ -40,7 +41,7 @@ static void json_stream_free(struct json_stream *self)
 	transcode_in_fini(&self->in);
 	buf_fini(&self->rest);
 	buf_fini(&self->message);
-	buf_fini(&self->out);
+	reply_body_fini(&self->body);
 	routes_unref(self->routes);
 	front_call_end(&self->base);
 	arena_fini(&self->arena);
@@ -176,25 +177,6 @@ static const struct exchange_front_ops json_stream_front_ops = {
 
 /* -- the beginning ----------------------------------------------------------------------------- */
 
-static enum status json_stream_read_head(struct json_stream *self, const struct http_head *head,
-					 struct error *err)
-{
-	struct front *front = self->base.front;
-	uint64_t wait_ns;
-	enum status status = json_metadata_timeout(head, &wait_ns, err);
-
-	self->takes_trailers = json_metadata_takes_trailers(&head->headers);
-	if (status)
-		return status;
-	wait_ns = json_metadata_wait(self->rule->options, wait_ns);
-	self->exchange.deadline_ns = clock_deadline(loop_now_ns(front->loop), wait_ns);
-	timer_start(&self->deadline, self->exchange.deadline_ns);
-	status = json_metadata_read(head, &self->arena, &self->metadata, err);
-	front_strip_metadata(self->base.front, &self->metadata);
-	json_metadata_filter(front->params.config, &self->metadata);
-	return status;
-}
-
 static enum status json_stream_start(struct json_stream *self, const struct http_head *head,
 				     const struct route_match *match, struct error *err)
 {
@@ -207,9 +189,12 @@ static enum status json_stream_start(struct json_stream *self, const struct http
 		.arena = &self->arena,
 		.out = &self->message,
 	};
+	const struct json_head into = {&self->exchange, self->rule->options, &self->deadline,
+				       &self->arena, &self->metadata};
 	struct span path;
-	enum status status = json_stream_read_head(self, head, err);
+	enum status status = json_head_read(self->base.front, &into, head, err);
 
+	self->takes_trailers = json_metadata_takes_trailers(&head->headers);
 	if (status)
 		return status;
 	if (!route_target_split(head->target, &path, &params.query))
@@ -260,7 +245,7 @@ static void json_stream_init(struct json_stream *self, struct front *front,
 	arena_init(&self->arena, JSON_STREAM_ARENA_BYTES_MAX);
 	buf_init(&self->rest, JSON_STREAM_REST_BYTES_MAX);
 	buf_init(&self->message, front->transcode.message_max);
-	buf_init(&self->out, JSON_STREAM_OUT_BYTES_MAX);
+	reply_body_init(&self->body, JSON_STREAM_OUT_BYTES_MAX);
 }
 
 void json_stream_accept(struct json_stream *self)

@@ -7,6 +7,7 @@
 
 #include "httpapi/accept.h"
 #include "httpapi/front/front_internal.h"
+#include "httpapi/front/reply_body.h"
 #include "httpapi/stream_frame.h"
 #include "httpapi/transcode_in.h"
 #include "src/base/arena.h"
@@ -61,8 +62,8 @@ struct json_stream {
 	const char *content_type;
 	struct metadata headers;  /* leading, for the client */
 	struct metadata trailers; /* for a client that takes them after the body */
-	struct buf out;		  /* body, not given to the transport */
-	struct span reply_type;	  /* of a single reply */
+	struct reply_body body;
+	struct span reply_type; /* of a single reply */
 	struct timer heartbeat;
 	struct error failure; /* of our own, to be told by work */
 	bool has_reply;	      /* at least one message */

@@ -20,19 +20,6 @@
 /* content-type, vary, cache-control, x-accel-buffering */
 #define JSON_STREAM_OWN_HEADERS 4
 
-/* The transport is given more while it holds no more than this; it tells when half is left. */
-#define JSON_STREAM_HIGH ((size_t)64 * 1024)
-
-/* One write to the transport. */
-#define JSON_STREAM_PIECE_BYTES ((size_t)64 * 1024)
-
-/* A handler that does not heed unsent is refused here: as over gRPC. */
-#define JSON_STREAM_UNSENT_MAX ((size_t)16 * 1024 * 1024)
-
-/* What the function may say over HTTP/1.1 before the client has said all. It cannot be held back
- * there: it may wait for the rest of the request before it reads what we could not send. */
-#define JSON_STREAM_EARLY_MAX ((size_t)4 * 1024 * 1024)
-
 static const struct method *json_stream_method(const struct json_stream *self)
 {
 	return self->rule->method;
@@ -117,11 +104,6 @@ static void json_stream_begin(struct json_stream *self)
 
 /* -- the body ---------------------------------------------------------------------------------- */
 
-static size_t json_stream_waiting(const struct json_stream *self)
-{
-	return buf_len(&self->out) + (self->request ? http_request_unsent(self->request) : 0);
-}
-
 static void json_stream_end_body(struct json_stream *self, struct http_request *request)
 {
 	struct h2_header items[JSON_STREAM_HEADERS_MAX];
@@ -165,47 +147,34 @@ static void json_stream_give_up(struct json_stream *self, enum status why)
 
 void json_stream_flush(struct json_stream *self)
 {
-	enum status status = ST_OK;
+	enum reply_body_state pushed;
+	enum status why = ST_OK;
 
 	if (!self->request || !json_stream_method(self)->server_streaming)
 		return;
 	if (!self->has_begun) {
-		if (json_stream_is_half_duplex(self) || buf_len(&self->out) == 0)
+		if (json_stream_is_half_duplex(self) || buf_len(&self->body.out) == 0)
 			return;
 		json_stream_begin(self);
 	}
-	while (buf_len(&self->out) && http_request_unsent(self->request) <= JSON_STREAM_HIGH) {
-		struct span piece = span_head(buf_span(&self->out), JSON_STREAM_PIECE_BYTES);
-
-		status = http_request_write(self->request, piece);
-		if (status) {
-			json_stream_give_up(self, status);
-			return;
-		}
-		buf_consume(&self->out, piece.len);
-	}
-	if (buf_len(&self->out)) {
-		if (self->state == JSON_STREAM_ENDING)
-			timer_start_in(&self->silence,
-				       self->base.front->params.config->http_idle_timeout_ms);
-		return;
-	}
-	buf_fini(&self->out); /* an idle stream holds no buffer */
-	if (self->state == JSON_STREAM_ENDING)
+	pushed = reply_body_push(&self->body, self->request, &why);
+	if (pushed == REPLY_BODY_BROKEN) {
+		json_stream_give_up(self, why);
+	} else if (self->state == JSON_STREAM_ENDING && pushed == REPLY_BODY_EMPTY) {
 		json_stream_close(self);
+	} else if (self->state == JSON_STREAM_ENDING) {
+		timer_start_in(&self->silence,
+			       self->base.front->params.config->http_idle_timeout_ms);
+	}
 }
 
-/* What waits here goes first. Is there then more than the mark, the transport calls again; is there
- * less, it never will, so this is the moment to wake the handler. */
 void json_stream_on_drained(void *data)
 {
 	struct json_stream *self = data;
-	const struct exchange_handler_ops *handler = self->exchange.handler;
 
 	json_stream_flush(self);
-	if (self->state == JSON_STREAM_RUNNING && json_stream_waiting(self) <= JSON_STREAM_HIGH &&
-	    handler->on_drained)
-		handler->on_drained(&self->exchange, self->exchange.handler_data);
+	if (self->state == JSON_STREAM_RUNNING)
+		reply_body_wake(&self->body, self->request, &self->exchange);
 }
 
 void json_stream_start_heartbeat(struct json_stream *self)
@@ -221,8 +190,8 @@ void json_stream_on_heartbeat(void *data)
 	struct json_stream *self = data;
 
 	/* A client that takes nothing gets no more. */
-	if (self->request && json_stream_waiting(self) == 0 &&
-	    stream_frame_heartbeat(&self->frame, &self->out))
+	if (self->request && reply_body_waiting(&self->body, self->request) == 0 &&
+	    stream_frame_heartbeat(&self->frame, &self->body.out))
 		json_stream_flush(self);
 	if (self->state == JSON_STREAM_RUNNING)
 		json_stream_start_heartbeat(self);
@@ -237,21 +206,21 @@ static enum status json_stream_print(struct json_stream *self, struct span messa
 	struct transcode_printer printer = {self->routes->api->schema, &options};
 	bool is_framed = self->content_type != NULL;
 	struct transcode_reply reply;
-	size_t start = buf_len(&self->out);
+	size_t start = buf_len(&self->body.out);
 	enum status status = ST_OK;
 
 	options.add_whitespace &= !is_framed; /* a line is a message */
-	if (is_framed && !stream_frame_open(&self->frame, &self->out, &start))
+	if (is_framed && !stream_frame_open(&self->frame, &self->body.out, &start))
 		status = ST_RESOURCE_EXHAUSTED;
 	if (!status)
-		status = transcode_out(self->rule, message, &printer, &self->out, &reply, err);
-	if (!status && reply.is_raw && !buf_append(&self->out, reply.body))
+		status = transcode_out(self->rule, message, &printer, &self->body.out, &reply, err);
+	if (!status && reply.is_raw && !buf_append(&self->body.out, reply.body))
 		status = ST_RESOURCE_EXHAUSTED;
-	if (!status && is_framed && !stream_frame_close(&self->frame, &self->out, start))
+	if (!status && is_framed && !stream_frame_close(&self->frame, &self->body.out, start))
 		status = ST_RESOURCE_EXHAUSTED;
 	if (status) {
-		buf_truncate(&self->out, start);
-		self->out.is_full = false;
+		buf_truncate(&self->body.out, start);
+		self->body.out.is_full = false;
 		return status == ST_RESOURCE_EXHAUSTED
 			       ? error_set(err, status, "the reply is too large")
 			       : status;
@@ -265,11 +234,12 @@ enum status json_stream_send(struct exchange *exchange, struct span message)
 {
 	struct json_stream *self = json_stream_of(exchange);
 	bool is_stream = json_stream_method(self)->server_streaming;
+	bool is_held = json_stream_is_half_duplex(self);
 	struct error err;
 
 	if (self->failure.status)
 		return ST_OK; /* the end is near */
-	if (is_stream && json_stream_unsent(exchange) > JSON_STREAM_UNSENT_MAX)
+	if (is_stream && reply_body_is_full(&self->body, self->request, is_held))
 		return ST_RESOURCE_EXHAUSTED;
 	if (!is_stream && self->has_reply) {
 		json_stream_stop_later(self, ST_INTERNAL, "more than one message in a unary reply");
@@ -286,11 +256,8 @@ enum status json_stream_send(struct exchange *exchange, struct span message)
 	if (timer_is_set(&self->silence)) /* who listens is not silent */
 		json_stream_start_silence(self);
 	json_stream_flush(self);
-	if (json_stream_is_half_duplex(self) && buf_len(&self->out) > JSON_STREAM_EARLY_MAX)
-		json_stream_stop_later(
-			self, ST_RESOURCE_EXHAUSTED,
-			"over HTTP/1.1 the request must be sent whole before so much "
-			"of the reply is read; use HTTP/2");
+	if (reply_body_is_early(&self->body, is_held))
+		json_stream_stop_later(self, ST_RESOURCE_EXHAUSTED, REPLY_BODY_EARLY_TEXT);
 	return ST_OK;
 }
 
@@ -298,9 +265,7 @@ size_t json_stream_unsent(const struct exchange *exchange)
 {
 	const struct json_stream *self = json_stream_of(exchange);
 
-	if (json_stream_is_half_duplex(self))
-		return 0; /* JSON_STREAM_EARLY_MAX bounds it */
-	return json_stream_waiting(self);
+	return reply_body_unsent(&self->body, self->request, json_stream_is_half_duplex(self));
 }
 
 /* -- the end ----------------------------------------------------------------------------------- */
@@ -317,7 +282,7 @@ static void json_stream_respond(struct json_stream *self, const struct metadata 
 					      .status = 200,
 					      .headers = headers,
 					      .header_count = count,
-					      .body = buf_span(&self->out),
+					      .body = buf_span(&self->body.out),
 				      });
 	json_stream_end(self);
 }
@@ -334,7 +299,7 @@ static void json_stream_tell_inside(struct json_stream *self,
 	if (self->content_type &&
 	    (!status_map_json(self->base.front->status_map, self->routes->api->schema, &status,
 			      &text) ||
-	     !stream_frame_error(&self->frame, buf_span(&text), &self->out, &is_told)))
+	     !stream_frame_error(&self->frame, buf_span(&text), &self->body.out, &is_told)))
 		is_told = false;
 	buf_fini(&text);
 	self->is_broken = !is_told;
@@ -393,7 +358,7 @@ static void json_stream_finish_ok(struct json_stream *self, const struct grpc_st
 				       });
 		return;
 	}
-	if (self->content_type && !stream_frame_end(&self->frame, &self->out))
+	if (self->content_type && !stream_frame_end(&self->frame, &self->body.out))
 		self->is_broken = true; /* no room for the end */
 	if (self->has_begun)
 		json_stream_flush(self);
