@@ -210,6 +210,14 @@ static bool json_metadata_is_listed(struct span list, struct span name)
 	return false;
 }
 
+/* What the gateway itself reads and says: no list keeps it away, no prefix stands before it. */
+static bool json_metadata_is_own(struct span name)
+{
+	return span_eq(name, SPAN_LIT("idempotency-key")) ||
+	       span_eq(name, SPAN_LIT("idempotency-replayed")) ||
+	       span_eq(name, SPAN_LIT("headgate-entity-seq"));
+}
+
 bool json_metadata_takes(const struct json_metadata_lists *lists, struct span name)
 {
 	return (!lists->allow.len || json_metadata_is_listed(lists->allow, name)) &&
@@ -224,7 +232,8 @@ void json_metadata_filter(const struct config *config, struct metadata *metadata
 	size_t kept = 0;
 
 	for (size_t i = 0; i < metadata->count; i++)
-		if (json_metadata_takes(&lists, metadata->items[i].key))
+		if (json_metadata_is_own(metadata->items[i].key) ||
+		    json_metadata_takes(&lists, metadata->items[i].key))
 			metadata->items[kept++] = metadata->items[i];
 	metadata->count = kept;
 }
@@ -255,10 +264,12 @@ size_t json_metadata_headers(const struct config *config, enum json_metadata_par
 	size_t kept = 0;
 
 	for (size_t i = 0; i < count; i++) {
-		if (!json_metadata_takes(&lists, headers[i].name))
+		bool is_own = json_metadata_is_own(headers[i].name);
+
+		if (!is_own && !json_metadata_takes(&lists, headers[i].name))
 			continue;
 		headers[kept] = headers[i];
-		if (config->http_grpc_metadata_prefix)
+		if (config->http_grpc_metadata_prefix && !is_own)
 			headers[kept].name = json_metadata_prefixed(part, headers[i].name, arena);
 		kept++;
 	}

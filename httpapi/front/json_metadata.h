@@ -42,12 +42,13 @@ struct json_metadata_lists {
 
 bool json_metadata_takes(const struct json_metadata_lists *lists, struct span name);
 
-/* Leaves out what http.metadata.request_* does not let through. */
+/* Leaves out what http.metadata.request_* does not let through; an idempotency key stays. */
 struct config;
 void json_metadata_filter(const struct config *config, struct metadata *metadata);
 
 /* metadata_to_headers, without what http.metadata.response_* does not let through, and with the
- * prefix of http.grpc_metadata_prefix before the names. Names then live in arena, too. */
+ * prefix of http.grpc_metadata_prefix before the names; neither concerns what the gateway says
+ * itself (headgate-entity-seq, idempotency-replayed). Names then live in arena, too. */
 struct h2_header;
 enum json_metadata_part { JSON_METADATA_LEADING, JSON_METADATA_TRAILING };
 size_t json_metadata_headers(const struct config *config, enum json_metadata_part part,

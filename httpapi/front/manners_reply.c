@@ -75,6 +75,8 @@ static void put_origin(const struct manners *self, struct manners_reply *reply)
 	    cors->is_any ? SPAN_LIT("*") : span_from_str(self->origin));
 	if (cors->has_credentials)
 		put(reply, SPAN_LIT("access-control-allow-credentials"), SPAN_LIT("true"));
+	put(reply, SPAN_LIT("access-control-expose-headers"),
+	    SPAN_LIT("headgate-entity-seq, idempotency-replayed"));
 	if (cors->expose.len)
 		put(reply, SPAN_LIT("access-control-expose-headers"), cors->expose);
 	if (is_grpc_web(reply))

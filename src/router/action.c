@@ -23,6 +23,7 @@
 #include "src/base/mem.h"
 #include "src/entity/action_codec.h"
 #include "src/grpc/grpc_call.h"
+#include "src/router/command_key.h"
 #include "src/router/exchange.h"
 #include "src/router/followup.h"
 #include "src/router/reply.h"
@@ -79,6 +80,9 @@ struct action_call {
 	struct span details;
 	bool has_sent; /* a reply: headers are on their way */
 	bool has_told_type;
+	bool has_key; /* and id is made of it, for what it asks for beside answers */
+	struct journal_id id;
+	uint64_t followed;
 	bool has_ended; /* FOLLOWING: the function's status has come, and is kept */
 };
 
@@ -135,6 +139,23 @@ static const struct method *method_of(const struct action_call *call)
 
 static void on_refuse(void *data);
 
+/* An action is not executed once only, whatever comes with it; but what it asks for beside its
+ * answers is, where it can be. A key that is none is not its business. */
+static void take_key(struct action_call *call)
+{
+	const struct exchange *exchange = call->exchange;
+	struct command_key key;
+	struct error ignored;
+
+	if (exchange->derived_id) {
+		call->has_key = true;
+		call->id = *exchange->derived_id;
+	} else if (command_key_read(exchange->metadata, &key, &ignored) == ST_OK && key.text.len) {
+		call->has_key = true;
+		call->id = command_key_call(exchange->method->schema->full_name, key.text);
+	}
+}
+
 static struct action_call *call_new(struct actions *actions, struct exchange *exchange)
 {
 	struct action_call *call = mem_new(struct action_call);
@@ -142,6 +163,7 @@ static struct action_call *call_new(struct actions *actions, struct exchange *ex
 	call->actions = actions;
 	call->exchange = exchange;
 	call->start_ns = loop_now_ns(actions->loop);
+	take_key(call);
 	call->method = router_metrics_begin(actions->metrics, exchange->method->schema->path);
 	buf_init(&call->kept, ACTION_REQUEST_BYTES_MAX);
 	buf_init(&call->response, actions->limits.message_bytes_max);
@@ -364,6 +386,9 @@ static bool follow(struct action_call *call, struct span message, const struct e
 				.method = call->exchange->method,
 				.hops = call->exchange->hops,
 				.trace = call->exchange->trace,
+				.has_key = call->has_key,
+				.id = call->id,
+				.before = call->followed,
 			},
 		.effects = actions->effects,
 		.effect_count = entity_out_effects(out, actions->effects, ENTITY_REPLY_EFFECTS_MAX),
@@ -372,6 +397,7 @@ static bool follow(struct action_call *call, struct span message, const struct e
 		.has_headers_sent = call->has_sent,
 	};
 
+	call->followed += wish.effect_count + (wish.forward != NULL);
 	call->followup = followup_start(actions->followups, &wish, on_followed, call);
 	if (!call->followup)
 		return false;

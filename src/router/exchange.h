@@ -17,6 +17,7 @@
 struct api_method;
 struct exchange;
 struct grpc_status;
+struct journal_id;
 struct metadata;
 struct peer_call;
 
@@ -62,7 +63,10 @@ struct exchange {
 	const char *protocol;		 /* "grpc", "grpc-web" or "json": a metric label */
 	const char *peer;		 /* for logs */
 	unsigned hops;			 /* 0: a client's; else forwards and effects before it */
-	struct span trace;		 /* what led here, a line each; for the function's author */
+	/* Of a forward or effect of a command with a key: the command it makes has this id, however
+	 * often it is made. NULL: none. */
+	const struct journal_id *derived_id;
+	struct span trace; /* what led here, a line each; for the function's author */
 	/* Type URL of the messages, when it is not that of the method's input: what a method that
 	 * takes google.protobuf.Any is given. Actions only; empty: the input's. */
 	struct span payload_type;

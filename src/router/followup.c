@@ -9,6 +9,7 @@
 #include "src/base/mem.h"
 #include "src/entity/entity_codec.h"
 #include "src/grpc/grpc_call.h"
+#include "src/router/command_key.h"
 #include "src/router/exchange.h"
 #include "src/router/inner_call.h"
 #include "src/router/reply.h"
@@ -72,6 +73,7 @@ struct target {
 	enum followup_kind kind;
 	struct followup_forward to;
 	bool is_synchronous;
+	uint64_t index; /* among the reply's effects */
 };
 
 /* ---- making a call --------------------------------------------------------------------------- */
@@ -173,6 +175,7 @@ static enum status start_call(struct followups *f, const struct followup_origin 
 		.deadline_ns =
 			clock_deadline(loop_now_ns(f->loop), f->limits.timeout_ms * NS_PER_MS),
 	};
+	struct journal_id derived;
 	struct followup_call *call;
 	enum status status;
 
@@ -188,6 +191,11 @@ static enum status start_call(struct followups *f, const struct followup_origin 
 		params.has_sink_headers = waiter->has_headers_sent;
 		params.deadline_ns = waiter->exchange->deadline_ns;
 		reply_check_output(f->userfn, origin->method->schema, params.method->schema);
+	}
+	if (origin->has_key) {
+		derived = command_key_derive(&origin->id, target->kind,
+					     origin->before + target->index);
+		params.derived_id = &derived;
 	}
 	call = mem_new(struct followup_call);
 	call->owner = f;
@@ -296,6 +304,7 @@ static bool start_next_effect(struct followup *u)
 			      SPAN_LIT("A side effect is malformed and was not executed"));
 		return false;
 	}
+	target.index = u->effect_next - 1;
 	waiter = target.is_synchronous ? u : NULL;
 	return start_call(u->owner, &u->origin, &target, waiter, &u->error) == ST_OK && waiter;
 }

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "journal/journal.h"
 #include "src/base/span.h"
 
 /* What a reply of the function asks for beside an answer: side effects, in order, then perhaps a
@@ -59,6 +60,11 @@ struct followup_origin {
 	const struct api_method *method;
 	unsigned hops;	   /* of its exchange */
 	struct span trace; /* likewise */
+	/* With has_key the same forwards and effects are one and the same call, however often the
+	 * reply is read: it is that of a command, or of a call, with an idempotency key. */
+	bool has_key;
+	struct journal_id id;
+	uint64_t before; /* of an id: effects, and forwards, that earlier replies asked for */
 };
 
 struct followup_forward {

@@ -2,6 +2,7 @@
 
 #include <stdbool.h>
 
+#include "journal/journal.h"
 #include "src/base/arena.h"
 #include "src/base/clock.h"
 #include "src/base/mem.h"
@@ -25,6 +26,7 @@ struct inner_call {
 	struct arena arena;
 	struct metadata metadata;
 	struct span message;
+	struct journal_id derived_id;
 	struct loop_task step; /* what was asked for by read is given in the next turn */
 	struct timer expiry;
 	bool is_message_given;
@@ -130,7 +132,7 @@ struct inner_call *inner_call_new(const struct inner_call_params *params,
 	if (params->content_type.len)
 		/* left out when there are very many others */
 		(void)!metadata_add(&call->metadata, &call->arena, SPAN_LIT("content-type"),
-				   params->content_type);
+				    params->content_type);
 	loop_task_init(&call->step, on_step, call);
 	timer_init(&call->expiry, params->loop, on_expired, call);
 	call->exchange = (struct exchange){
@@ -144,6 +146,10 @@ struct inner_call *inner_call_new(const struct inner_call_params *params,
 		.trace = arena_span(&call->arena, params->trace),
 		.payload_type = arena_span(&call->arena, params->payload_type),
 	};
+	if (params->derived_id) {
+		call->derived_id = *params->derived_id;
+		call->exchange.derived_id = &call->derived_id;
+	}
 	(void)api_ref((struct api *)params->method->service->api);
 	if (params->deadline_ns != DEADLINE_NEVER && !params->sink)
 		timer_start(&call->expiry, params->deadline_ns);

@@ -25,6 +25,7 @@ struct inner_call_params {
 	/* datacontenttype of a CloudEvent, which metadata cannot carry: an entry of its own for the
 	 * function. Empty: none. */
 	struct span content_type;
+	const struct journal_id *derived_id; /* of the exchange; copied, NULL: none */
 	unsigned hops;
 	uint64_t deadline_ns;  /* passing it cancels the call; DEADLINE_NEVER: the owner does */
 	struct exchange *sink; /* gets headers and replies; NULL: they are dropped */

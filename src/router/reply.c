@@ -9,6 +9,7 @@
 #include "src/base/buf.h"
 #include "src/base/clock.h"
 #include "src/base/error.h"
+#include "src/base/text.h"
 #include "src/entity/entity_table.h"
 #include "src/grpc/grpc_call.h"
 #include "src/grpc/grpc_codec.h"
@@ -22,6 +23,11 @@
 /* Response headers from the metadata of a reply; as much as a header list may hold (ruling R5). */
 #define REPLY_METADATA_BYTES_MAX ((size_t)32 * 1024)
 #define HEADER_NAME_MAX 128
+
+#define REPLY_SEQUENCE "headgate-entity-seq"
+#define REPLY_REPLAYED "idempotency-replayed"
+/* Of our reasons: AIP-193 wants a name that is unique. */
+#define REPLY_DOMAIN "headgate"
 
 /* Spec: D-40. */
 static void warn_of_type(struct userfn *userfn, const struct method *method, const char *prefix,
@@ -104,6 +110,8 @@ static bool add_entry(struct span bytes, struct arena *arena, struct metadata *h
 	if (reader.is_bad || !header_name(key, name))
 		return false;
 	key = span_make(name, key.len);
+	if (span_eq_str(key, REPLY_SEQUENCE) || span_eq_str(key, REPLY_REPLAYED))
+		return false; /* ours alone: nobody else knows */
 	if (grpc_is_reserved_key(key) || grpc_is_binary_key(key) != (value.number == 3))
 		return false;
 	if (value.number != 3 && !is_header_text(value.bytes))
@@ -139,6 +147,53 @@ void reply_set_headers(struct router_metrics *metrics, struct exchange *exchange
 	arena_fini(&arena);
 }
 
+void reply_set_entity_headers(struct router_metrics *metrics, struct exchange *exchange,
+			      const struct entity_reply *reply)
+{
+	struct metadata headers = {0};
+	char digits[TEXT_U64_DIGITS];
+	struct arena arena;
+
+	if (reply->metadata.len == 0 && reply->sequence == 0)
+		return;
+	arena_init(&arena, REPLY_METADATA_BYTES_MAX);
+	/* ours first: they fit */
+	if (reply->sequence)
+		BUG_ON(metadata_add(&headers, &arena, SPAN_LIT(REPLY_SEQUENCE),
+				    text_from_u64(reply->sequence, digits)) != ST_OK);
+	if (reply->is_replayed)
+		BUG_ON(metadata_add(&headers, &arena, SPAN_LIT(REPLY_REPLAYED), SPAN_LIT("true")) !=
+		       ST_OK);
+	router_metrics_metadata_dropped(metrics,
+					reply_read_metadata(reply->metadata, &arena, &headers));
+	if (headers.count)
+		exchange->front->set_headers(exchange, &headers);
+	arena_fini(&arena);
+}
+
+/* google.rpc.ErrorInfo: 1 reason, 2 domain. */
+static bool put_error_info(struct buf *out, const struct entity_reply *reply)
+{
+	struct wire_writer w;
+	struct wire_nest any;
+	struct wire_nest value;
+	bool is_ok;
+
+	wire_writer_init(&w, out);
+	wire_put_uint_field(&w, 1, reply->code);
+	wire_put_bytes_field(&w, 2, reply->message);
+	any = wire_begin(&w, 3);
+	wire_put_bytes_field(&w, 1, SPAN_LIT(TYPE_URL_PREFIX "google.rpc.ErrorInfo"));
+	value = wire_begin(&w, 2);
+	wire_put_bytes_field(&w, 1, span_from_str(reply->reason));
+	wire_put_bytes_field(&w, 2, SPAN_LIT(REPLY_DOMAIN));
+	wire_end(&w, value);
+	wire_end(&w, any);
+	is_ok = wire_finish(&w);
+	wire_writer_fini(&w);
+	return is_ok;
+}
+
 struct grpc_status reply_failure_status(const struct entity_reply *reply, struct buf *details)
 {
 	struct grpc_status status = {
@@ -149,6 +204,8 @@ struct grpc_status reply_failure_status(const struct entity_reply *reply, struct
 
 	if (reply->retry_after_ms &&
 	    reply_put_retry_info(details, reply->code, reply->message, reply->retry_after_ms))
+		status.details = buf_span(details);
+	else if (reply->reason && put_error_info(details, reply))
 		status.details = buf_span(details);
 	return status;
 }

@@ -39,6 +39,11 @@ struct router_metrics;
 void reply_set_headers(struct router_metrics *metrics, struct exchange *exchange,
 		       struct span metadata);
 
+/* The same of an entity's reply, and what we say of it ourselves: headgate-entity-seq when it
+ * wrote, idempotency-replayed when it was executed before. */
+void reply_set_entity_headers(struct router_metrics *metrics, struct exchange *exchange,
+			      const struct entity_reply *reply);
+
 /* What is left when an entity fails, and when a request cannot be read (the field that is wrong as
  * a google.rpc.BadRequest). Borrows from both arguments; details is filled when there is something
  * of our own to say: buf_init(details, REPLY_DETAILS_BYTES_MAX). */

@@ -16,6 +16,7 @@
 #include "src/grpc/grpc_call.h"
 #include "src/grpc/grpc_codec.h"
 #include "src/router/action.h"
+#include "src/router/command_key.h"
 #include "src/router/crdt_call.h"
 #include "src/router/damping.h"
 #include "src/router/exchange.h"
@@ -75,6 +76,7 @@ struct router_call {
 	struct journal_id id;	      /* of the command, when has_id */
 	bool has_id;
 	bool is_resent;		       /* another member may have executed it */
+	bool is_derived;	       /* its id is as good as a key */
 	struct followup *followup;     /* FOLLOWING */
 	struct followup_origin origin; /* the trace is the exchange's, without it in message */
 	struct router_method *method;
@@ -132,9 +134,15 @@ static struct router_call *call_new(struct router *router, struct exchange *exch
 	call->question = 0;
 	call->has_id = exchange->forwarded != NULL;
 	call->is_resent = false;
+	call->is_derived = false;
 	if (exchange->forwarded) {
 		call->id = exchange->forwarded->id;
 		call->is_resent = exchange->forwarded->is_resent;
+		call->is_derived = exchange->forwarded->is_derived;
+	} else if (exchange->derived_id) {
+		call->id = *exchange->derived_id;
+		call->has_id = true;
+		call->is_derived = true;
 	}
 	call->origin = (struct followup_origin){
 		.method = exchange->method,
@@ -218,7 +226,7 @@ static void reply_payload(struct router_call *call, const struct entity_reply *r
 
 	(void)reply_check_type(call->router->userfn, call->exchange->method->schema,
 			       reply->type_url);
-	reply_set_headers(&call->router->metrics, call->exchange, reply->metadata);
+	reply_set_entity_headers(&call->router->metrics, call->exchange, reply);
 	status.code = call->exchange->front->send(call->exchange, reply->payload);
 	if (status.code != ST_OK)
 		status.message = SPAN_LIT("the reply cannot be sent");
@@ -231,6 +239,8 @@ static void reply_failure(struct router_call *call, const struct entity_reply *r
 	struct buf details;
 
 	buf_init(&details, REPLY_DETAILS_BYTES_MAX);
+	if (reply->sequence)
+		reply_set_entity_headers(&call->router->metrics, call->exchange, reply);
 	status = reply_failure_status(reply, &details);
 	call_finish(call, &status);
 	buf_fini(&details);
@@ -307,6 +317,9 @@ static void on_reply(void *data, const struct entity_reply *reply)
 		replace(call, reply);
 		return;
 	}
+	wish.origin.has_key = reply->is_keyed;
+	if (reply->is_keyed)
+		wish.origin.id = *reply->command_id;
 	if (wish.effect_count || wish.forward)
 		call->followup = followup_start(call->router->followups, &wish, on_followed, call);
 	if (!call->followup) {
@@ -338,6 +351,26 @@ static void refuse_damped(struct router_call *call)
 	reply_failure(call, &reply);
 }
 
+/* What makes the command one and the same, whoever sends it again: a client's key, or for a forward
+ * or effect whose it is. False: the call is over. */
+static bool add_key(struct router_call *call, struct command_key *key,
+		    struct entity_command *command)
+{
+	const struct exchange *exchange = call->exchange;
+	struct error err;
+
+	if (call->is_derived) {
+		command->is_derived = true;
+		return true;
+	}
+	if (command_key_read(exchange->metadata, key, &err) != ST_OK) {
+		call_fail_error(call, &err);
+		return false;
+	}
+	command->idempotency_key = key->text;
+	return true;
+}
+
 /* Executes it here. message holds it, key is borrowed. */
 static void submit(struct router_call *call, struct span key)
 {
@@ -352,7 +385,10 @@ static void submit(struct router_call *call, struct span key)
 		.id = call->has_id ? &call->id : NULL,
 		.is_resent = call->is_resent,
 	};
+	struct command_key idempotency_key;
 
+	if (!add_key(call, &idempotency_key, &command))
+		return;
 	if (router->owners &&
 	    owners_is_damped(router->owners, exchange->method->service->persistence_id, key)) {
 		refuse_damped(call);
@@ -423,6 +459,7 @@ static bool forward(struct router_call *call, const char *address, struct span k
 		.call = {.hop = exchange->forwarded ? exchange->forwarded->hop + 1 : 1,
 			 .chain = exchange->hops,
 			 .is_resent = call->is_resent,
+			 .is_derived = call->is_derived,
 			 .protocol = exchange->protocol},
 	};
 
