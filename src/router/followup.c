@@ -211,12 +211,20 @@ static enum status start_call(struct followups *f, const struct followup_origin 
 	return ST_OK;
 }
 
+/* Something is over: perhaps that was the last of it. */
+static void check_idle(struct followups *f)
+{
+	if (f->on_drained)
+		loop_task_schedule(f->loop, &f->drained);
+}
+
 static void call_free(struct followup_call *call)
 {
 	struct followups *f = call->owner;
 
 	list_remove(&call->node);
 	router_metrics_followups_running(f->metrics, --f->running);
+	check_idle(f);
 	mem_free(call);
 }
 
@@ -449,15 +457,14 @@ void followups_hold(struct followups *f)
 void followups_release(struct followups *f)
 {
 	f->held--;
-	if (f->on_drained && f->held == 0)
-		loop_task_schedule(f->loop, &f->drained);
+	check_idle(f);
 }
 
 void followups_drain(struct followups *f, void (*on_done)(void *data), void *data)
 {
 	f->on_drained = on_done;
 	f->drained_data = data;
-	loop_task_schedule(f->loop, &f->drained);
+	check_idle(f);
 }
 
 size_t followups_effects(const struct followups *f)
@@ -506,6 +513,7 @@ void followups_free(struct followups *f)
 {
 	if (!f)
 		return;
+	f->on_drained = NULL;
 	loop_task_cancel(&f->drained);
 	list_for_each_safe (node, &f->calls) {
 		struct followup_call *call = list_entry(node, struct followup_call, node);
