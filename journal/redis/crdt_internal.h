@@ -48,6 +48,7 @@ struct redis_crdt_log {
 	struct list watches;		   /* struct redis_watch */
 	struct list untold;		   /* those to be told that they may have missed news */
 	struct timer tell_timer;
+	struct timer bus_timer; /* cluster: to tell all again */
 	struct map tickets;
 	uint64_t next_ticket;
 	/* readiness */

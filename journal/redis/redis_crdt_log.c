@@ -13,6 +13,10 @@
 #include "src/base/mem.h"
 #include "src/base/metrics.h"
 
+/* The servers of a cluster pass publications on to each other, and lose them without a word while a
+ * link between two of them is broken. So late whoever watches knows at the latest. */
+#define BUS_LOSS_MS ((uint64_t)30000)
+
 /* ---- listening ------------------------------------------------------------------------------ */
 static void on_state_task(void *data)
 {
@@ -28,13 +32,22 @@ static void set_listening(struct redis_crdt_log *log, bool is_listening)
 	loop_task_schedule(log->loop, &log->state_task);
 }
 
+static void tell_all(void *data)
+{
+	struct redis_crdt_log *log = data;
+
+	redis_crdt_tell_all(log);
+	if (topology_is_cluster(log->journal->topology))
+		timer_start_in(&log->bus_timer, BUS_LOSS_MS);
+}
+
 static void on_live(void *data)
 {
 	struct redis_crdt_log *log = data;
 
 	LOG(INFO, CRDT_LISTENING, LOG_UINT("watches", log->subjects.count));
 	set_listening(log, true);
-	redis_crdt_tell_all(log);
+	tell_all(log);
 }
 
 static void on_down(void *data, const struct error *error)
@@ -90,7 +103,7 @@ static void on_moved(void *data)
 		log->listened = address;
 		subscription_move(log->subscription, &address);
 	} else {
-		redis_crdt_tell_all(log);
+		tell_all(log);
 	}
 }
 
@@ -127,6 +140,7 @@ static void redis_crdt_log_close(struct crdt_log *base)
 	subscription_close(log->subscription);
 	timer_stop(&log->repeat_timer);
 	timer_stop(&log->tell_timer);
+	timer_stop(&log->bus_timer);
 	loop_task_cancel(&log->state_task);
 	map_fini(&log->acks);
 	map_fini(&log->subjects);
@@ -194,6 +208,7 @@ struct crdt_log *redis_crdt_log_open(struct loop *loop, struct journal *journal,
 	map_init(&log->tickets);
 	timer_init(&log->repeat_timer, loop, redis_crdt_on_repeat, log);
 	timer_init(&log->tell_timer, loop, redis_crdt_on_tell, log);
+	timer_init(&log->bus_timer, loop, tell_all, log);
 	loop_task_init(&log->state_task, on_state_task, log);
 	make_names(log);
 	if (metrics)

@@ -150,6 +150,8 @@ static void on_ready(void *data, struct redis_node *node)
 	LOG(INFO, JOURNAL_CONNECTED, LOG_STR("server", node->name),
 	    LOG_STR("durability", redis_connection_durability(node->connection)));
 	submit_all(&j->waiting);
+	if (topology_is_cluster(j->topology) && j->on_moved)
+		j->on_moved(j->moved_data);
 	state_changed(j);
 }
 
@@ -477,6 +479,18 @@ static void open_connection(struct redis_journal *j, const struct redis_journal_
 		topology_start(j->topology);
 }
 
+static enum status check_sentinel(const struct redis_journal_params *params, struct error *err)
+{
+	const char *user = params->sentinel_user ? params->sentinel_user : "";
+	const char *password = params->sentinel_password ? params->sentinel_password : "";
+
+	if (strlen(user) >= REDIS_URL_USER_MAX || strlen(password) >= REDIS_URL_PASSWORD_MAX)
+		return error_set(err, ST_INVALID_ARGUMENT,
+				 "the sentinels' user or password is longer than %d or %d bytes",
+				 REDIS_URL_USER_MAX - 1, REDIS_URL_PASSWORD_MAX - 1);
+	return ST_OK;
+}
+
 enum status redis_journal_open(struct loop *loop, const struct redis_journal_params *params,
 			       redis_journal_state_fn on_state, void *data,
 			       struct journal **ret_journal, struct error *err)
@@ -488,6 +502,8 @@ enum status redis_journal_open(struct loop *loop, const struct redis_journal_par
 
 	if (st == ST_OK && params->password)
 		st = redis_url_set_password(&url, params->password, err);
+	if (st == ST_OK)
+		st = check_sentinel(params, err);
 	if (st == ST_OK)
 		st = key_namespace(params->namespace_id, namespace_text, sizeof(namespace_text),
 				   err);

@@ -166,14 +166,14 @@ static void server_on_tick(void *data)
 
 /* ---- opening --------------------------------------------------------------------------------- */
 
-/* The password of journal.password_file, or NULL when none is named; borrowed from ret_password. */
-static enum status server_read_password(const struct config *config, struct buf *ret_password,
+/* The password of the file that the key names, or NULL when none is; borrowed from ret_password. */
+static enum status server_read_password(const char *key, const char *file, struct buf *ret_password,
 					const char **ret_text, struct error *err)
 {
-	if (!config->journal_password_file[0])
+	if (!file[0])
 		return ST_OK;
-	if (config_read_secret(config->journal_password_file, ret_password, err) != ST_OK)
-		return error_wrap(err, "journal.password_file");
+	if (config_read_secret(file, ret_password, err) != ST_OK)
+		return error_wrap(err, "%s", key);
 	(void)buf_append_byte(ret_password, 0); /* room was left for it */
 	*ret_text = (const char *)buf_span(ret_password).data;
 	return ST_OK;
@@ -183,12 +183,14 @@ static enum status server_open_journal(struct server *server, struct error *err)
 {
 	const struct config *config = server->config;
 	struct buf password;
+	struct buf sentinel_password;
 	char durability[16];
 	struct redis_journal_params params = {
 		.url = config->journal_url,
 		.namespace_id = config->journal_namespace,
 		.durability = durability,
 		.redis_server = config->journal_redis_server,
+		.sentinel_user = config->journal_sentinel_user,
 		.command_timeout_ms = config->journal_timeout_ms,
 		.lock_timeout_ms = config->journal_lock_timeout_ms,
 		.pipeline_max = config->journal_pipeline_max,
@@ -203,11 +205,18 @@ static enum status server_open_journal(struct server *server, struct error *err)
 		       SPAN_FMT(config_choice_name(CONFIG_KEY_journal_durability,
 						   config->journal_durability)));
 	buf_init(&password, SERVER_PASSWORD_MAX);
-	status = server_read_password(config, &password, &params.password, err);
+	buf_init(&sentinel_password, SERVER_PASSWORD_MAX);
+	status = server_read_password("journal.password_file", config->journal_password_file,
+				      &password, &params.password, err);
+	if (status == ST_OK)
+		status = server_read_password("journal.sentinel_password_file",
+					      config->journal_sentinel_password_file,
+					      &sentinel_password, &params.sentinel_password, err);
 	if (status == ST_OK)
 		status = redis_journal_open(server->loop, &params, server_note_change, server,
 					    &server->journal, err);
 	buf_fini(&password);
+	buf_fini(&sentinel_password);
 	return status == ST_OK ? ST_OK : error_wrap(err, "journal"); /* the URL may hold a secret */
 }
 

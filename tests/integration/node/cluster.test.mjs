@@ -1,6 +1,7 @@
 // The journal in a Redis Cluster: all kinds of entities, slots that move while they are used, a master that
 // is killed.
 import assert from 'node:assert/strict';
+import fs from 'node:fs';
 import path from 'node:path';
 import { it } from 'node:test';
 import { World, call, srcdir, waitFor } from './harness.mjs';
@@ -11,11 +12,15 @@ const PROTO = (name) => path.join(FAKES, `headgate/test/${name}.proto`);
 
 const journals = (gateway, name) => gateway.lines.filter((line) => line.includes(`"${name}"`)).map((line) => JSON.parse(line));
 
-it('all kinds of entities, two gateways, a password', { timeout: 40000 }, async () => {
+// The rights are those of docs/reliability.md.
+it('all kinds of entities, two gateways, a user with few rights', { timeout: 40000 }, async () => {
   const world = new World();
   try {
     const { servers, url } = await startCluster(world, { password: 'pa:ss' });
-    const env = { JOURNAL_URL: url.replace('://', '://:pa%3Ass@') };
+    const line = /^user headgate (.*)$/m.exec(fs.readFileSync(path.join(srcdir, 'docs/reliability.md'), 'utf8'))[1];
+    const rules = line.replaceAll('<ns>:', '*').replace('PASSWORD', 's3:cret').split(' ');
+    for (const server of servers) assert.equal(await askAs(server, 'pa:ss', 'ACL', 'SETUSER', 'gate', ...rules), 'OK');
+    const env = { JOURNAL_URL: url.replace('://', '://gate:s3%3Acret@') };
     const cart = await world.cart();
     const fn = await world.testFunction();
     const shared = await world.userFunction(process.execPath, {}, [path.join(srcdir, 'tests/integration/node/crdt_function.mjs')]);
@@ -114,6 +119,36 @@ it('keys without their meta key on any master: no journal is made; an empty clus
     await put('DEL', 'hg1:lost:meta');
     for (const server of servers) await ask(server, 'CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes').catch(() => {});
     await waitFor('the reason', async () => /journal was replaced/.test(await (await fetch(`${lost.admin}/ready`)).text()));
+  } finally {
+    await world.end();
+  }
+});
+
+it('CRDTs at two gateways: a master is killed, be it where news are heard', { timeout: 40000 }, async () => {
+  const world = new World();
+  try {
+    const { servers, url } = await startCluster(world, { replicas: 3 });
+    const fn = await world.userFunction(process.execPath, {}, [path.join(srcdir, 'tests/integration/node/crdt_function.mjs')]);
+    const gateways = [];
+    for (let i = 0; i < 2; i += 1) gateways.push(await world.gateway({ functionPort: fn.port, env: { JOURNAL_URL: url, HEADGATE_JOURNAL_TIMEOUT: '500ms' } }));
+    const sharing = gateways.map((gateway) => world.client(gateway, PROTO('shared'), 'headgate.test.Sharing', [FAKES]));
+    const ids = Array.from({ length: 20 }, (_, n) => `s${n}`);
+    const add = (i, id) => call(sharing[i], 'Change', { id, add: 1 });
+    const bothHave = async (count) => {
+      for (const client of sharing) for (const id of ids) await waitFor(`${count} of ${id}`, async () => (await call(client, 'Change', { id })).count === count);
+    };
+    for (const i of [0, 1]) for (const id of ids) await add(i, id);
+    await bothHave('2');
+    await servers[0].kill();
+    for (const gateway of gateways) {
+      await waitFor('trouble', async () => !(await fetch(`${gateway.admin}/ready`)).ok);
+      await waitFor('readiness', async () => (await fetch(`${gateway.admin}/ready`)).ok, 20000);
+    }
+    for (const i of [0, 1]) for (const id of ids) await add(i, id);
+    await bothHave('4');
+    for (const gateway of gateways) {
+      await waitFor('both members', async () => (await (await fetch(`${gateway.admin}/status`)).json()).members.view.length === 2);
+    }
   } finally {
     await world.end();
   }
