@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { World, call, curl, grpc, metric, srcdir, waitFor } from './harness.mjs';
+import { World, call, curl, grpc, metric, redisCommand, srcdir, waitFor } from './harness.mjs';
 
 const PROTO = path.join(srcdir, 'tests/fakes/headgate/test/shared.proto');
 const FUNCTION = path.join(srcdir, 'tests/integration/node/crdt_function.mjs');
@@ -142,5 +142,72 @@ describe('CRDTs', () => {
     await start(0);
     assert.equal(await count(0, 'killed'), 10);
     assert.equal(Number((await change(0, { id: 'killed', add: 1 })).count), 11);
+  });
+});
+
+// Every life of a gateway has another address, as a pod's: what is stored must not tell how many there were.
+describe('thirty lives under thirty addresses', () => {
+  const world = new World();
+  const LIVES = 30;
+  let redis;
+  let fn;
+
+  before(async () => {
+    redis = await world.redis();
+    fn = await world.userFunction(process.execPath, {}, [FUNCTION]);
+  });
+  after(() => world.end());
+
+  const stored = async (type, id) => {
+    const key = (kind) => redisCommand(redis.socket, 'KEYS', `hg1:*:${kind}:${type}/${id}`);
+    const [state] = await key('c');
+    const [deltas] = await key('d');
+    return {
+      bytes: Number(await redisCommand(redis.socket, 'HSTRLEN', state, 'zp')),
+      deltas: deltas ? Number(await redisCommand(redis.socket, 'XLEN', deltas)) : 0,
+    };
+  };
+
+  async function live(life) {
+    const gateway = await world.gateway({
+      functionPort: fn.port,
+      env: { JOURNAL_URL: `unix:${redis.socket}`, HEADGATE_PEER_ADDRESS: `10.1.2.${life}:7355` },
+    });
+    const include = [path.join(srcdir, 'tests/fakes')];
+    const sharing = world.client(gateway, PROTO, 'headgate.test.Sharing', include);
+    const presence = world.client(gateway, PROTO, 'headgate.test.Presence', include);
+    const change = async (id, add) => Number((await call(sharing, 'Change', { id, add })).count);
+    const monitor = watch(presence, 'Monitor', { id: 'user' });
+
+    assert.equal(await change('grow', 0), 3 * (life - 1));
+    assert.equal(await change('grow', 1), 3 * life - 2);
+    assert.equal(await change('grow', 2), 3 * life);
+    // the one that was added last time goes
+    assert.equal(await change('set', life), Math.min(life, 2));
+    if (life > 1) assert.equal(await change('set', 1 - life), 1);
+    const connection = watch(presence, 'Connect', { id: 'user' });
+    await waitFor('presence', () => last(monitor)?.online);
+    connection.cancel();
+    await waitFor('absence', () => last(monitor).online === false);
+    monitor.cancel();
+    await gateway.kill(life % 2 ? 'SIGKILL' : 'SIGTERM');
+  }
+
+  it('count exactly, and leave no more than a few', async () => {
+    const most = {};
+    for (let life = 1; life <= LIVES; life++) {
+      await live(life);
+      for (const [type, id] of [['test-shared', 'grow'], ['test-shared', 'set'], ['test-presence', 'user']]) {
+        const size = await stored(type, id);
+        most[id] ??= { bytes: 0, deltas: 0 };
+        for (const what of ['bytes', 'deltas']) most[id][what] = Math.max(most[id][what], size[what]);
+      }
+    }
+    // Written anew when nine are named beyond those that are up, which are the last few lives for two seconds:
+    // two changes each, where thirty lives would have left sixty; and some thirty bytes for each that is named.
+    for (const [id, { bytes, deltas }] of Object.entries(most)) {
+      assert.ok(deltas <= 40, `${deltas} deltas of ${id}`);
+      assert.ok(bytes > 0 && bytes < 200, `${bytes} bytes of ${id}`);
+    }
   });
 });

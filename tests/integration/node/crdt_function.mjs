@@ -12,14 +12,24 @@ const sharing = new Crdt('headgate/test/shared.proto', 'headgate.test.Sharing', 
 const presence = new Crdt('headgate/test/shared.proto', 'headgate.test.Presence', options('test-presence'));
 const connections = new Map();
 
-sharing.defaultValue = () => new crdt.PNCounter();
+// By id: "set..." is a set of the numbers that were added, "grow..." a counter that only grows.
+sharing.defaultValue = (id) => {
+  if (id.startsWith('set')) return new crdt.ORSet();
+  return id.startsWith('grow') ? new crdt.GCounter() : new crdt.PNCounter();
+};
+const size = (state) => (state instanceof crdt.ORSet ? state.size : state.value);
 sharing.commandHandlers = {
   Change(change, ctx) {
     if (change.forAll) ctx.writeConsistency = crdt.WriteConsistency.ALL;
     if (change.fail) ctx.fail(change.fail);
-    if (Number(change.add) !== 0) ctx.state.increment(Number(change.add));
+    if (ctx.state instanceof crdt.ORSet) {
+      if (Number(change.add) > 0) ctx.state.add(String(change.add));
+      if (Number(change.add) < 0) ctx.state.delete(String(-change.add));
+    } else if (Number(change.add) !== 0) {
+      ctx.state.increment(Number(change.add));
+    }
     if (change.effect) ctx.effect('headgate.test.Sharing/Change', { id: change.effect, add: 1 });
-    return { count: ctx.state.value };
+    return { count: size(ctx.state) };
   },
   Remove(_, ctx) {
     ctx.delete();
