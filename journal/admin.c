@@ -24,6 +24,8 @@
 /* A command of some words, and its reply. */
 #define SMALL_ARENA_BYTES ((size_t)256 * 1024)
 #define NUMBER_TEXT_MAX 32
+/* "dl" */
+#define SORT_LETTERS_MAX 2
 
 void admin_close(struct admin *admin)
 {
@@ -42,18 +44,17 @@ static enum status bad_reply(struct error *err)
 }
 
 /* ---- names ---------------------------------------------------------------------------------- */
-enum status admin_key(struct admin *admin, enum admin_sort sort, unsigned partition,
-		      struct span type, const struct span *id, struct arena *arena,
+enum status admin_key(struct admin *admin, const struct admin_place *place, struct arena *arena,
 		      struct span *ret_key, struct error *err)
 {
 	struct buf text;
 
 	buf_init(&text, KEY_TEXT_MAX);
-	(void)buf_printf(&text, KEY_PREFIX "%s:{%u}:%c:", admin->namespace_text, partition,
-			 (char)sort);
-	(void)text_percent_encode(type, &text);
-	if (id && buf_append_byte(&text, '/'))
-		(void)text_percent_encode(*id, &text);
+	(void)buf_printf(&text, KEY_PREFIX "%s:{%u}:%c:", admin->namespace_text, place->partition,
+			 (char)place->sort);
+	(void)text_percent_encode(place->type, &text);
+	if (place->id && buf_append_byte(&text, '/'))
+		(void)text_percent_encode(*place->id, &text);
 	if (text.is_full)
 		(void)error_set(err, ST_INVALID_ARGUMENT, "a name is longer than %zu bytes",
 				KEY_TEXT_MAX);
@@ -90,6 +91,7 @@ void admin_name_parse(const struct admin *admin, struct span key, struct arena *
 	size_t brace = span_find(rest, '}');
 	struct admin_name name = {.key = key};
 	uint64_t partition;
+	size_t letters;
 
 	*ret_name = name;
 	if (!span_starts_with(rest, SPAN_LIT("{")) ||
@@ -97,11 +99,13 @@ void admin_name_parse(const struct admin *admin, struct span key, struct arena *
 	    partition >= KEY_PARTITIONS)
 		return;
 	rest = span_skip(rest, brace + 1);
-	if (rest.len < 4 || rest.data[0] != ':' || rest.data[2] != ':')
+	letters = span_find(span_skip(rest, 1), ':');
+	if (!span_starts_with(rest, SPAN_LIT(":")) || letters == 0 || letters > SORT_LETTERS_MAX ||
+	    rest.len < letters + 2)
 		return;
-	name.sort = (enum admin_sort)rest.data[1];
+	name.sort = letters == 1 ? (enum admin_sort)rest.data[1] : ADMIN_OTHER;
 	name.partition = (unsigned)partition;
-	rest = span_skip(rest, 3);
+	rest = span_skip(rest, letters + 2);
 	if (sort_has_id(name.sort)) {
 		size_t slash = span_find(rest, '/');
 
@@ -114,12 +118,10 @@ void admin_name_parse(const struct admin *admin, struct span key, struct arena *
 }
 
 /* ---- asking --------------------------------------------------------------------------------- */
-enum status admin_ask(struct admin *admin, unsigned partition, const struct span *words,
-		      size_t count, struct arena *arena, const struct admin_value **ret_value,
-		      struct error *err)
+enum status admin_ask(struct admin *admin, const struct admin_command *command, struct arena *arena,
+		      const struct admin_value **ret_value, struct error *err)
 {
-	return admin->ops->ask(admin, partition, ADMIN_SCRIPT_NONE, 0, words, count, arena,
-			       ret_value, err);
+	return admin->ops->ask(admin, command, arena, ret_value, err);
 }
 
 static enum status scan_page(struct admin *admin, const struct admin_value *page,
@@ -161,7 +163,9 @@ enum status admin_scan(struct admin *admin, admin_name_fn on_name, void *data, s
 					     SPAN_LIT("COUNT"), SPAN_LIT(SCAN_COUNT)};
 
 		arena_reset(&arena);
-		st = admin_ask(admin, 0, words, 6, &arena, &page, err);
+		st = admin_ask(admin,
+			       &(struct admin_command){.partition = 0, .words = words, .count = 6},
+			       &arena, &page, err);
 		if (st == ST_OK && (page->count != 2 || page->items[0].text.len >= sizeof(cursor)))
 			st = bad_reply(err);
 		if (st != ST_OK)
@@ -202,26 +206,32 @@ static struct span limit_behind(struct arena *arena, struct span prefix)
 	return limit;
 }
 
-enum status admin_index(struct admin *admin, const struct admin_index *index, struct span after,
-			struct span prefix, size_t max, struct arena *arena,
-			struct admin_ids *ret_ids, struct error *err)
+enum status admin_index(struct admin *admin, const struct admin_listing *listing,
+			struct arena *arena, struct admin_ids *ret_ids, struct error *err)
 {
+	const struct admin_index *index = listing->index;
+	struct span prefix = listing->prefix;
+	struct span after = listing->after;
 	const struct admin_value *page;
 	char digits[TEXT_U64_DIGITS];
 	struct span from = limit_of(arena, '[', prefix);
 	struct span words[] = {SPAN_LIT("ZRANGEBYLEX"), SPAN_EMPTY,    SPAN_LIT("-"), SPAN_EMPTY,
 			       SPAN_LIT("LIMIT"),	SPAN_LIT("0"), SPAN_EMPTY};
 	struct span *ids;
-	enum status st = admin_key(admin, index->sort, index->partition, index->type, NULL, arena,
-				   &words[1], err);
+	enum status st = admin_key(
+		admin, &(struct admin_place){index->sort, index->partition, index->type, NULL},
+		arena, &words[1], err);
 
 	if (after.data && span_cmp(after, prefix) >= 0)
 		from = limit_of(arena, '(', after);
 	words[2] = from;
 	words[3] = limit_behind(arena, prefix);
-	words[6] = text_from_u64(max, digits);
+	words[6] = text_from_u64(listing->max, digits);
 	if (st == ST_OK)
-		st = admin_ask(admin, index->partition, words, 7, arena, &page, err);
+		st = admin_ask(admin,
+			       &(struct admin_command){
+				       .partition = index->partition, .words = words, .count = 7},
+			       arena, &page, err);
 	if (st != ST_OK)
 		return st;
 	ids = arena_new_array(arena, struct span, page->count + 1);
@@ -242,10 +252,14 @@ enum status admin_has_index(struct admin *admin, const struct admin_index *index
 	enum status st;
 
 	arena_init(&arena, SMALL_ARENA_BYTES);
-	st = admin_key(admin, index->sort, index->partition, index->type, NULL, &arena, &words[1],
-		       err);
+	st = admin_key(admin,
+		       &(struct admin_place){index->sort, index->partition, index->type, NULL},
+		       &arena, &words[1], err);
 	if (st == ST_OK)
-		st = admin_ask(admin, index->partition, words, 3, &arena, &score, err);
+		st = admin_ask(admin,
+			       &(struct admin_command){
+				       .partition = index->partition, .words = words, .count = 3},
+			       &arena, &score, err);
 	if (st == ST_OK)
 		*ret_has = score->kind == ADMIN_TEXT;
 	arena_fini(&arena);
@@ -267,10 +281,14 @@ enum status admin_hash(struct admin *admin, enum admin_sort sort, const struct j
 	unsigned partition = key_partition(key);
 	struct admin_hash hash;
 	enum status st =
-		admin_key(admin, sort, partition, key->type, &key->id, arena, &words[1], err);
+		admin_key(admin, &(struct admin_place){sort, partition, key->type, &key->id}, arena,
+			  &words[1], err);
 
 	if (st == ST_OK)
-		st = admin_ask(admin, partition, words, 2, arena, &all, err);
+		st = admin_ask(
+			admin,
+			&(struct admin_command){.partition = partition, .words = words, .count = 2},
+			arena, &all, err);
 	if (st != ST_OK)
 		return st;
 	hash.count = all->count / 2;
@@ -336,9 +354,8 @@ static enum status take_entries(const struct admin_value *page, struct arena *ar
 	return ST_OK;
 }
 
-enum status admin_entries(struct admin *admin, enum admin_sort sort, const struct journal_key *key,
-			  uint64_t first, uint64_t last, struct arena *arena,
-			  struct admin_entries *ret_entries, struct error *err)
+enum status admin_entries(struct admin *admin, const struct admin_stretch *stretch,
+			  struct arena *arena, struct admin_entries *ret_entries, struct error *err)
 {
 	const struct admin_value *page = NULL;
 	char from[NUMBER_TEXT_MAX] = "";
@@ -346,45 +363,55 @@ enum status admin_entries(struct admin *admin, enum admin_sort sort, const struc
 	char digits[TEXT_U64_DIGITS];
 	struct span words[] = {SPAN_LIT("XRANGE"), SPAN_EMPTY,	      SPAN_EMPTY,
 			       SPAN_EMPTY,	   SPAN_LIT("COUNT"), SPAN_EMPTY};
-	unsigned partition = key_partition(key);
-	enum status st =
-		admin_key(admin, sort, partition, key->type, &key->id, arena, &words[1], err);
+	unsigned partition = key_partition(stretch->key);
+	enum status st = admin_key(admin,
+				   &(struct admin_place){stretch->sort, partition,
+							 stretch->key->type, &stretch->key->id},
+				   arena, &words[1], err);
 
-	(void)snprintf(from, sizeof(from), "%" PRIu64, first);
-	(void)snprintf(to, sizeof(to), "%" PRIu64, last);
+	(void)snprintf(from, sizeof(from), "%" PRIu64, stretch->first);
+	(void)snprintf(to, sizeof(to), "%" PRIu64, stretch->last);
 	words[2] = span_from_str(from);
 	words[3] = span_from_str(to);
 	if (st != ST_OK)
 		return st;
 	for (size_t count = ADMIN_PAGE;; count /= PAGE_SHRINK) {
 		words[5] = text_from_u64(count, digits);
-		st = admin_ask(admin, partition, words, 6, arena, &page, err);
+		st = admin_ask(
+			admin,
+			&(struct admin_command){.partition = partition, .words = words, .count = 6},
+			arena, &page, err);
 		if (st != ST_DATA_LOSS || count == 1)
 			break;
 	}
 	return st == ST_OK ? take_entries(page, arena, ret_entries, err) : st;
 }
 
-enum status admin_feed(struct admin *admin, unsigned partition, struct span type, uint64_t after,
-		       struct arena *arena, struct admin_entries *ret_entries, struct error *err)
+enum status admin_feed(struct admin *admin, const struct admin_feed_from *from, struct arena *arena,
+		       struct admin_entries *ret_entries, struct error *err)
 {
 	const struct admin_value *page = NULL;
-	bool is_last = after == UINT64_MAX;
-	char from[NUMBER_TEXT_MAX] = "";
+	bool is_last = from->after == UINT64_MAX;
+	char first[NUMBER_TEXT_MAX] = "";
 	struct span words[] = {is_last ? SPAN_LIT("XREVRANGE") : SPAN_LIT("XRANGE"),
 			       SPAN_EMPTY,
 			       SPAN_LIT("+"),
 			       is_last ? SPAN_LIT("-") : SPAN_LIT("+"),
 			       SPAN_LIT("COUNT"),
 			       is_last ? SPAN_LIT("1") : SPAN_LIT("256")};
-	enum status st = admin_key(admin, ADMIN_FEED, partition, type, NULL, arena, &words[1], err);
+	enum status st = admin_key(
+		admin, &(struct admin_place){ADMIN_FEED, from->partition, from->type, NULL}, arena,
+		&words[1], err);
 
 	if (!is_last) {
-		(void)snprintf(from, sizeof(from), "(0-%" PRIu64, after);
-		words[2] = span_from_str(from);
+		(void)snprintf(first, sizeof(first), "(0-%" PRIu64, from->after);
+		words[2] = span_from_str(first);
 	}
 	if (st == ST_OK)
-		st = admin_ask(admin, partition, words, 6, arena, &page, err);
+		st = admin_ask(admin,
+			       &(struct admin_command){
+				       .partition = from->partition, .words = words, .count = 6},
+			       arena, &page, err);
 	return st == ST_OK ? take_entries(page, arena, ret_entries, err) : st;
 }
 
@@ -412,6 +439,7 @@ struct words {
 	struct arena arena;
 	struct span *items;
 	size_t count;
+	size_t key_count;
 	size_t max;
 };
 
@@ -420,6 +448,7 @@ static void words_init(struct words *words, size_t max)
 	arena_init(&words->arena, ADMIN_ARENA_BYTES);
 	words->items = arena_new_array(&words->arena, struct span, max);
 	words->count = 0;
+	words->key_count = 0;
 	words->max = max;
 }
 
@@ -452,23 +481,31 @@ static enum status add_keys(struct admin *admin, struct words *words, const stru
 		enum admin_sort sort = (enum admin_sort) * sorts;
 		struct span text;
 		enum status st =
-			admin_key(admin, sort, key_partition(key), key->type,
-				  sort_has_id(sort) ? &key->id : NULL, &words->arena, &text, err);
+			admin_key(admin,
+				  &(struct admin_place){sort, key_partition(key), key->type,
+							sort_has_id(sort) ? &key->id : NULL},
+				  &words->arena, &text, err);
 
 		if (st != ST_OK)
 			return st;
 		add(words, text);
+		words->key_count++;
 	}
 	return ST_OK;
 }
 
 /* What a script answered first, as a text. */
 static enum status run(struct admin *admin, const struct journal_key *key, enum admin_script script,
-		       size_t keys, struct words *words, const struct admin_value **ret_value,
-		       struct error *err)
+		       struct words *words, const struct admin_value **ret_value, struct error *err)
 {
-	enum status st = admin->ops->ask(admin, key_partition(key), script, keys, words->items,
-					 words->count, &words->arena, ret_value, err);
+	const struct admin_command command = {
+		.partition = key_partition(key),
+		.script = script,
+		.words = words->items,
+		.count = words->count,
+		.key_count = words->key_count,
+	};
+	enum status st = admin_ask(admin, &command, &words->arena, ret_value, err);
 
 	if (st == ST_OK && (*ret_value)->count == 0)
 		return bad_reply(err);
@@ -538,8 +575,7 @@ enum status admin_import(struct admin *admin, const struct admin_import *import,
 	st = add_keys(admin, &words, import->key, sorts, err);
 	if (st == ST_OK) {
 		add_import(&words, import);
-		st = run(admin, import->key, ADMIN_SCRIPT_IMPORT, strlen(sorts), &words, &value,
-			 err);
+		st = run(admin, import->key, ADMIN_SCRIPT_IMPORT, &words, &value, err);
 	}
 	if (st == ST_OK)
 		st = refused(value, err);
@@ -561,7 +597,7 @@ enum status admin_erase(struct admin *admin, const struct journal_key *key,
 		add_head(&words, expected);
 		add_number(&words, clock_wall_ms());
 		add(&words, reason);
-		st = run(admin, key, ADMIN_SCRIPT_ERASE, 5, &words, &value, err);
+		st = run(admin, key, ADMIN_SCRIPT_ERASE, &words, &value, err);
 	}
 	if (st == ST_OK)
 		st = refused(value, err);
@@ -593,7 +629,10 @@ static enum status note_reason(struct admin *admin, const struct journal_key *ke
 	const struct admin_value *value;
 	const struct span words[] = {SPAN_LIT("HSET"), state_key, SPAN_LIT("xr"), reason};
 
-	return admin_ask(admin, key_partition(key), words, 4, arena, &value, err);
+	return admin_ask(admin,
+			 &(struct admin_command){
+				 .partition = key_partition(key), .words = words, .count = 4},
+			 arena, &value, err);
 }
 
 enum status admin_erase_crdt(struct admin *admin, const struct journal_key *key, struct span reason,
@@ -608,7 +647,7 @@ enum status admin_erase_crdt(struct admin *admin, const struct journal_key *key,
 	if (st == ST_OK) {
 		add_number(&words, clock_wall_ms());
 		add_news(&words, admin, words.items[0]);
-		st = run(admin, key, ADMIN_SCRIPT_CRDT_DELETE, 2, &words, &value, err);
+		st = run(admin, key, ADMIN_SCRIPT_CRDT_DELETE, &words, &value, err);
 	}
 	if (st == ST_OK)
 		st = refused(value, err);
@@ -629,7 +668,7 @@ enum status admin_truncate(struct admin *admin, const struct journal_key *key, u
 	st = add_keys(admin, &words, key, "he", err);
 	if (st == ST_OK) {
 		add_number(&words, before);
-		st = run(admin, key, ADMIN_SCRIPT_TRUNCATE, 2, &words, &value, err);
+		st = run(admin, key, ADMIN_SCRIPT_TRUNCATE, &words, &value, err);
 	}
 	if (st == ST_OK)
 		st = refused(value, err);
@@ -655,7 +694,7 @@ enum status admin_repair(struct admin *admin, const struct journal_key *key,
 			add_number(&words, runs[i].last);
 			add_number(&words, runs[i].count);
 		}
-		st = run(admin, key, ADMIN_SCRIPT_REPAIR, 4, &words, &value, err);
+		st = run(admin, key, ADMIN_SCRIPT_REPAIR, &words, &value, err);
 	}
 	if (st == ST_OK)
 		st = refused(value, err);

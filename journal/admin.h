@@ -21,6 +21,8 @@ struct error;
 struct journal_head;
 struct journal_key;
 
+/* In the place of a partition: where the members' keys are. */
+#define ADMIN_MEMBERS 0x10000U
 /* Entries of one page of anything. */
 #define ADMIN_PAGE ((size_t)256)
 /* An arena that takes any page: the journal's largest reply and what it takes to point into it. */
@@ -62,6 +64,7 @@ struct admin_entry {
 
 /* The sorts of keys, by the letter in their names. */
 enum admin_sort {
+	ADMIN_OTHER = 0, /* topics, dead letters: nothing the tools look into */
 	ADMIN_HEAD = 'h',
 	ADMIN_EVENTS = 'e',
 	ADMIN_FEED = 'f',
@@ -72,11 +75,16 @@ enum admin_sort {
 	ADMIN_OFFSETS = 'o',
 };
 
+struct admin_place {
+	enum admin_sort sort;
+	unsigned partition;
+	struct span type;
+	const struct span *id; /* NULL: of a sort that has none */
+};
 /* "hg1:<ns>:{p}:<sort>:<type>" or, with an id, "...<type>/<id>". Errors: names that are too long.
  */
-MUST_CHECK enum status admin_key(struct admin *admin, enum admin_sort sort, unsigned partition,
-				 struct span type, const struct span *id, struct arena *arena,
-				 struct span *ret_key, struct error *err);
+MUST_CHECK enum status admin_key(struct admin *admin, const struct admin_place *place,
+				 struct arena *arena, struct span *ret_key, struct error *err);
 
 /* A key taken apart; is_ours is false for what has our prefix and no meaning. */
 struct admin_name {
@@ -91,29 +99,49 @@ void admin_name_parse(const struct admin *admin, struct span key, struct arena *
 		      struct admin_name *ret_name);
 
 /* ---- reading --------------------------------------------------------------------------------- */
-/* Any command; partition says which of several servers is meant. */
-MUST_CHECK enum status admin_ask(struct admin *admin, unsigned partition, const struct span *words,
-				 size_t count, struct arena *arena,
-				 const struct admin_value **ret_value, struct error *err);
+enum admin_script {
+	ADMIN_SCRIPT_NONE,
+	ADMIN_SCRIPT_IMPORT,
+	ADMIN_SCRIPT_ERASE,
+	ADMIN_SCRIPT_TRUNCATE,
+	ADMIN_SCRIPT_REPAIR,
+	ADMIN_SCRIPT_CRDT_DELETE
+};
+
+struct admin_command {
+	unsigned partition; /* which of several servers is meant; or ADMIN_MEMBERS */
+	enum admin_script script;
+	const struct span *words; /* of a script: its keys, then its arguments */
+	size_t count;
+	size_t key_count; /* of a script */
+};
+MUST_CHECK enum status admin_ask(struct admin *admin, const struct admin_command *command,
+				 struct arena *arena, const struct admin_value **ret_value,
+				 struct error *err);
 
 /* Every key of the namespace but the meta and the members', in no order, some perhaps twice. */
 typedef enum status (*admin_name_fn)(void *data, const struct admin_name *name, struct error *err);
 MUST_CHECK enum status admin_scan(struct admin *admin, admin_name_fn on_name, void *data,
 				  struct error *err);
 
-/* Ids of one index behind `after` (data NULL: from the beginning) that begin with prefix, sorted by
- * their bytes, at most max. */
-struct admin_ids {
-	const struct span *ids;
-	size_t count;
-};
 struct admin_index {
 	enum admin_sort sort; /* ADMIN_INDEX or ADMIN_ERASED */
 	unsigned partition;
 	struct span type;
 };
-MUST_CHECK enum status admin_index(struct admin *admin, const struct admin_index *index,
-				   struct span after, struct span prefix, size_t max,
+/* Ids of one index behind `after` (data NULL: from the beginning) that begin with prefix, sorted by
+ * their bytes, at most max. */
+struct admin_listing {
+	const struct admin_index *index;
+	struct span after;
+	struct span prefix;
+	size_t max;
+};
+struct admin_ids {
+	const struct span *ids;
+	size_t count;
+};
+MUST_CHECK enum status admin_index(struct admin *admin, const struct admin_listing *listing,
 				   struct arena *arena, struct admin_ids *ret_ids,
 				   struct error *err);
 MUST_CHECK enum status admin_has_index(struct admin *admin, const struct admin_index *index,
@@ -125,19 +153,29 @@ MUST_CHECK enum status admin_hash(struct admin *admin, enum admin_sort sort,
 				  struct admin_hash *ret_hash, struct error *err);
 
 /* Entries first..last of events or deltas, at most ADMIN_PAGE; fewer when they are large. */
+struct admin_stretch {
+	enum admin_sort sort; /* ADMIN_EVENTS or ADMIN_DELTAS */
+	const struct journal_key *key;
+	uint64_t first;
+	uint64_t last;
+};
 struct admin_entries {
 	struct admin_entry *entries;
 	size_t count;
 };
-MUST_CHECK enum status admin_entries(struct admin *admin, enum admin_sort sort,
-				     const struct journal_key *key, uint64_t first, uint64_t last,
+MUST_CHECK enum status admin_entries(struct admin *admin, const struct admin_stretch *stretch,
 				     struct arena *arena, struct admin_entries *ret_entries,
 				     struct error *err);
 
 /* Entries of a feed behind a position; with the position UINT64_MAX the last one only. */
-MUST_CHECK enum status admin_feed(struct admin *admin, unsigned partition, struct span type,
-				  uint64_t after, struct arena *arena,
-				  struct admin_entries *ret_entries, struct error *err);
+struct admin_feed_from {
+	unsigned partition;
+	struct span type;
+	uint64_t after;
+};
+MUST_CHECK enum status admin_feed(struct admin *admin, const struct admin_feed_from *from,
+				  struct arena *arena, struct admin_entries *ret_entries,
+				  struct error *err);
 /* "0-<position>"; 0 for anything else. */
 uint64_t admin_feed_position(const struct admin_entry *entry);
 /* The value behind a name; data NULL when it is not there. */
@@ -184,21 +222,9 @@ MUST_CHECK enum status admin_repair(struct admin *admin, const struct journal_ke
 
 /* ---- opening; for implementations: redis/redis_admin.h ----------------------------------------
  */
-enum admin_script {
-	ADMIN_SCRIPT_IMPORT,
-	ADMIN_SCRIPT_ERASE,
-	ADMIN_SCRIPT_TRUNCATE,
-	ADMIN_SCRIPT_REPAIR,
-	ADMIN_SCRIPT_CRDT_DELETE,
-	ADMIN_SCRIPT_NONE
-};
-
 struct admin_ops {
-	/* With a script, words are its keys and then its arguments. */
-	enum status (*ask)(struct admin *, unsigned partition, enum admin_script script,
-			   size_t key_count, const struct span *words, size_t count,
-			   struct arena *arena, const struct admin_value **ret_value,
-			   struct error *err);
+	enum status (*ask)(struct admin *, const struct admin_command *, struct arena *,
+			   const struct admin_value **, struct error *);
 	void (*close)(struct admin *);
 };
 

@@ -4,7 +4,7 @@
 /* What a journal acknowledged and lost, kept in a file so that a person decides what becomes of it:
  * never put back by itself, for later commands may build on the shorter history.
  *
- * "salvage-<time in ms>.jsonl" in SALVAGE_DIRECTORY (embedded journal: beside it), lines as in
+ * "salvage-<time in ms>.jsonl" (beside an embedded journal, else where the gateway runs), lines as in
  * journal/export.h:
  *
  *   begin   with "salvage":true

@@ -8,6 +8,7 @@
 
 #include "journal/journal.h"
 #include "journal/key.h"
+#include "journal/redis/redis_journal.h"
 #include "journal/redis/reply.h"
 #include "journal/redis/slot.h"
 #include "src/base/clock.h"
@@ -253,7 +254,7 @@ static void on_meta(struct redis_command *command, const redisReply *reply)
 		fail(g, true);
 	} else if (is_missing && g->kind_ == GREETING_OF_GUEST) {
 		(void)error_set(&g->error, ST_NOT_FOUND,
-				"there is no journal with the namespace \"%s\"",
+				REDIS_JOURNAL_NONE " with the namespace \"%s\"",
 				g->namespace_text_);
 		fail(g, true);
 	} else if (is_missing && g->kind_ == GREETING_OF_META) {

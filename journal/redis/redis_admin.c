@@ -100,8 +100,13 @@ static enum redis_script script_of(enum admin_script script)
 	return scripts[script];
 }
 
-static enum status ask(struct admin *admin, unsigned partition, enum admin_script script,
-		       size_t key_count, const struct span *words, size_t count,
+static uint16_t slot_of(unsigned partition)
+{
+	return partition == ADMIN_MEMBERS ? slot_of_key(SPAN_LIT("{m}"))
+					  : slot_of_partition(partition);
+}
+
+static enum status ask(struct admin *admin, const struct admin_command *command,
 		       struct arena *arena, const struct admin_value **ret_value, struct error *err)
 {
 	static const struct redis_call_ops reads = {.on_reply = on_reply, .on_fail = on_fail};
@@ -111,17 +116,18 @@ static enum status ask(struct admin *admin, unsigned partition, enum admin_scrip
 		.on_fail = on_fail,
 	};
 	struct redis_admin *a = container_of(admin, struct redis_admin, base);
+	bool is_plain = command->script == ADMIN_SCRIPT_NONE;
 	struct question q = {.arena = arena};
 	struct redis_request *r =
-		redis_call_new(a->journal, script == ADMIN_SCRIPT_NONE ? &reads : &writes,
-			       slot_of_partition(partition),
+		redis_call_new(a->journal, is_plain ? &reads : &writes, slot_of(command->partition),
 			       clock_deadline(clock_mono_ns(), a->timeout_ms * NS_PER_MS), &q);
 
-	if (script == ADMIN_SCRIPT_NONE)
-		redis_command_spans(&r->command, words, count);
+	if (is_plain)
+		redis_command_spans(&r->command, command->words, command->count);
 	else
-		redis_command_script(&r->command, script_of(script), words, key_count,
-				     words + key_count, count - key_count);
+		redis_command_script(&r->command, script_of(command->script), command->words,
+				     command->key_count, command->words + command->key_count,
+				     command->count - command->key_count);
 	redis_request_admit(r);
 	/* The request itself has the deadline. */
 	(void)loop_run_until(a->loop, is_done, &q, UINT64_MAX);

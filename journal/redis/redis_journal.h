@@ -34,6 +34,9 @@ struct redis_journal_params {
 	bool is_guest; /* a tool: a namespace without a journal is an error, none is made */
 };
 
+/* How the reason begins why a guest is not ready when there is no journal. */
+#define REDIS_JOURNAL_NONE "there is no journal"
+
 /* Called on every change of readiness. */
 typedef void (*redis_journal_state_fn)(void *data);
 

@@ -8,6 +8,7 @@
 const char cli_usage[] =
 	"       headgate check --descriptor-set FILE [--rules FILE] [--config FILE] [--json]\n"
 	"                      [--requests FILE]\n"
+	"       headgate journal COMMAND [ARGUMENT ...]\n"
 	"       headgate openapi --descriptor-set FILE [--service NAME]\n";
 
 static const struct {
@@ -15,6 +16,7 @@ static const struct {
 	int (*run)(int argc, char **argv);
 } commands[] = {
 	{"check", command_check},
+	{"journal", command_journal},
 	{"openapi", command_openapi},
 };
 

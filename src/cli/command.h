@@ -8,6 +8,7 @@
 
 /* What the commands share. Each takes its own name as argv[0] and gives its exit code. */
 int command_check(int argc, char **argv);
+int command_journal(int argc, char **argv);
 int command_openapi(int argc, char **argv);
 
 /* One option of a command: "--name VALUE", "--name=VALUE", or the bare flag. */
