@@ -1,0 +1,46 @@
+/* What the simulation has no use for: the embedded journal, whose child is a process of its own. */
+#include <stddef.h>
+
+#include "journal/redis/embedded.h"
+#include "src/base/error.h"
+
+enum status embedded_open(struct loop *loop, const struct embedded_params *params,
+			  const struct embedded_ops *ops, void *data,
+			  struct embedded **ret_embedded, struct error *err)
+{
+	(void)loop;
+	(void)params;
+	(void)ops;
+	(void)data;
+	(void)ret_embedded;
+	return error_set(err, ST_UNIMPLEMENTED, "not in a simulation");
+}
+
+void embedded_close(struct embedded *embedded)
+{
+	(void)embedded;
+}
+
+void embedded_address(const struct embedded *embedded, struct address *ret_address)
+{
+	(void)embedded;
+	(void)ret_address;
+}
+
+const struct error *embedded_fatal(const struct embedded *embedded)
+{
+	(void)embedded;
+	return NULL;
+}
+
+bool embedded_is_starting(const struct embedded *embedded)
+{
+	(void)embedded;
+	return false;
+}
+
+int embedded_pid(const struct embedded *embedded)
+{
+	(void)embedded;
+	return 0;
+}
