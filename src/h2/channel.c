@@ -13,6 +13,7 @@
 #include "src/base/buf.h"
 #include "src/base/clock.h"
 #include "src/base/error.h"
+#include "src/base/hash.h"
 #include "src/base/list.h"
 #include "src/base/mem.h"
 #include "src/h2/h2_internal.h"
@@ -364,7 +365,8 @@ struct channel *channel_open(struct loop *loop, const struct address *address,
 	list_init(&channel->refused);
 	loop_task_init(&channel->pump, on_pump, channel);
 	timer_init(&channel->backoff, loop, on_backoff_over, channel);
-	channel->jitter = (clock_mono_ns() ^ (uint64_t)(uintptr_t)channel) | 1;
+	hash_random(&channel->jitter, sizeof(channel->jitter));
+	channel->jitter |= 1;
 	connect_now(channel);
 	return channel;
 }

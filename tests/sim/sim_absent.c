@@ -1,8 +1,11 @@
-/* What the simulation has no use for: the embedded journal, whose child is a process of its own. */
+/* What the simulation has no use for: the embedded journal, whose child is a process of its own,
+ * signals, and a look at the heap of the whole program. */
+#include <malloc.h>
 #include <stddef.h>
 
 #include "journal/redis/embedded.h"
 #include "src/base/error.h"
+#include "src/runtime/signals.h"
 
 enum status embedded_open(struct loop *loop, const struct embedded_params *params,
 			  const struct embedded_ops *ops, void *data,
@@ -43,4 +46,22 @@ int embedded_pid(const struct embedded *embedded)
 {
 	(void)embedded;
 	return 0;
+}
+
+struct signals *signals_start(struct loop *loop, signals_fn fn, void *data)
+{
+	(void)loop;
+	(void)fn;
+	(void)data;
+	return NULL;
+}
+
+void signals_stop(struct signals *signals)
+{
+	(void)signals;
+}
+
+struct mallinfo2 mallinfo2(void)
+{
+	return (struct mallinfo2){0};
 }

@@ -29,6 +29,9 @@ void sim_gateway_kill(struct sim_gateway *gateway);
 void sim_gateway_drain(struct sim_gateway *gateway);
 bool sim_gateway_is_gone(const struct sim_gateway *gateway);
 
+/* The function was told something out of order. */
+bool sim_gateway_is_wrong(const struct sim_gateway *gateway);
+
 struct loop *sim_gateway_loop(const struct sim_gateway *gateway);
 const char *sim_gateway_name(const struct sim_gateway *gateway);
 struct router *sim_gateway_router(const struct sim_gateway *gateway);

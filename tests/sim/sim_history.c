@@ -94,6 +94,7 @@ struct history {
 	struct op ops[OPS_MAX];
 	unsigned op_count;
 	bool has_failover;
+	bool is_out_of_order; /* for a function */
 	bool is_lossy; /* something acknowledged may be gone */
 	bool is_told;
 	struct loop *director; /* where clients and faults live; nothing connects to it */
@@ -823,6 +824,8 @@ static bool check(struct history *h)
 		if (h->ops[i].state == OP_RUNNING)
 			return breach(h, "op %u has no answer", h->ops[i].id);
 	}
+	if (h->is_out_of_order)
+		return breach(h, "a function was told something out of order");
 	if (h->kind == SIM_VALUES)
 		return check_times(h);
 	for (unsigned entity = 0; entity < h->entity_count; entity++) {
@@ -840,8 +843,8 @@ static bool check(struct history *h)
 
 static void count_gateway(struct history *h, unsigned i)
 {
-	(void)h;
-	(void)i;
+	if (sim_gateway_is_wrong(h->gateways[i]))
+		h->is_out_of_order = true;
 }
 
 static void plan(struct history *h)
@@ -895,7 +898,6 @@ void sim_history(uint64_t seed, bool is_told, struct sim_result *ret_result)
 	while (!is_everybody_done(h) && sim_now_ns(h->net) < FAULTS_END_NS + CALM_NS &&
 	       sim_step(h->net))
 		;
-	(void)check(h);
 	counts = sim_redis_counts(h->redis);
 	happened(h, SIM_conflict, counts->conflict);
 	happened(h, SIM_dup, counts->dup);
@@ -906,6 +908,7 @@ void sim_history(uint64_t seed, bool is_told, struct sim_result *ret_result)
 		if (h->gateways[i])
 			end_gateway(h, i);
 	}
+	(void)check(h);
 	sim_redis_free(h->redis);
 	loop_free(h->director);
 	sim_net_free(h->net);

@@ -58,7 +58,7 @@ struct sim_net {
 	size_t cut_count;
 	int next_fd;
 	struct list arrivals; /* accepted connections that nobody made a stream of yet */
-	uint16_t next_port;
+	const char *next_name;
 };
 
 struct loop {
@@ -72,7 +72,8 @@ struct loop {
 	struct list late_tasks;
 	struct list garbage;
 	struct buf scratch;
-	bool is_asked_to_stop;
+	bool is_ended;
+	uint16_t next_port;
 };
 
 struct held {
@@ -437,7 +438,7 @@ struct loop *sim_loop_new(struct sim_net *net, const char *name)
 {
 	struct loop *loop = mem_new(struct loop);
 
-	*loop = (struct loop){.net = net, .name = name};
+	*loop = (struct loop){.net = net, .name = name, .next_port = 20000};
 	list_init(&loop->held);
 	list_init(&loop->tasks);
 	list_init(&loop->late_tasks);
@@ -484,6 +485,35 @@ void loop_free(struct loop *loop)
 	list_remove(&loop->node);
 	buf_fini(&loop->scratch);
 	mem_free(loop);
+}
+
+void sim_loop_name_next(struct sim_net *net, const char *name)
+{
+	net->next_name = name;
+}
+
+enum status loop_new(struct loop **ret_loop, struct error *err)
+{
+	(void)err;
+	*ret_loop = sim_loop_new(the_net, the_net->next_name);
+	return ST_OK;
+}
+
+/* sim_step runs all loops. */
+void loop_run(struct loop *loop)
+{
+	(void)loop;
+	bug_abort("loop_run in a simulation", __FILE__, __LINE__);
+}
+
+void loop_stop(struct loop *loop)
+{
+	loop->is_ended = true;
+}
+
+bool sim_loop_is_ended(const struct loop *loop)
+{
+	return loop->is_ended;
 }
 
 uint64_t loop_now_ns(const struct loop *loop)
@@ -1006,7 +1036,7 @@ static enum status listen_on(struct loop *loop, const struct address *address,
 
 	*listen = (struct listen){
 		.loop = loop,
-		.port = address->port ? address->port : loop->net->next_port++,
+		.port = address->port ? address->port : loop->next_port++,
 		.on_accept = on_accept,
 		.data = data,
 	};
@@ -1132,7 +1162,6 @@ struct sim_net *sim_net_new(uint64_t seed)
 		.random = {seed * 2 + 1, ~seed},
 		.latency_ns = 50000,
 		.jitter_ns = 100000,
-		.next_port = 20000,
 	};
 	list_init(&net->loops);
 	list_init(&net->listens);

@@ -32,8 +32,12 @@ bool sim_step(struct sim_net *net);
 /* A hash of everything that happened so far: equal for equal seeds. */
 uint64_t sim_trace(const struct sim_net *net);
 
-/* A process that is the only one of its host. name is borrowed; others connect to "name:port". */
+/* A process on the host of that name, which is borrowed; others connect to "name:port". */
 struct loop *sim_loop_new(struct sim_net *net, const char *name);
+
+/* What loop_new makes next, for code that makes its own loop; and whether loop_stop was called. */
+void sim_loop_name_next(struct sim_net *net, const char *name);
+bool sim_loop_is_ended(const struct loop *loop);
 
 /* fn runs in the loop's own turn, once, wait_ns from now. Not cancelled by loop_free: the loop must
  * live till then. */
