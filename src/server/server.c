@@ -375,11 +375,10 @@ void server_free(struct server *server)
 		loop_task_cancel(&server->change_task);
 	}
 	front_close(server->front);
+	eventing_free(server->eventing);
 	redis_secret_close(server->secret);
 	router_free(server->router);
 	owners_free(server->owners);
-	eventing_free(server->eventing);
-	router_free(server->router);
 	publisher_free(server->publisher);
 	feed_close(server->feed);
 	entity_table_free(server->entities);
