@@ -47,6 +47,32 @@ static void put_message(struct wire_writer *w, const struct fake_message *messag
 	wire_end(w, nest);
 }
 
+static void put_eventing(struct wire_writer *w, const struct fake_method *m)
+{
+	struct wire_nest options;
+	struct wire_nest eventing;
+	struct wire_nest side;
+
+	if (!m->in_log && !m->in_topic && !m->out_topic && !m->has_empty_in && !m->has_empty_out)
+		return;
+	options = wire_begin(w, 4);
+	eventing = wire_begin(w, OPTIONS_EVENTING_NUMBER);
+	if (m->in_log || m->in_topic || m->has_empty_in) {
+		side = wire_begin(w, 1);
+		put_text(w, 1, m->group);
+		put_text(w, 2, m->in_topic);
+		put_text(w, 3, m->in_log);
+		wire_end(w, side);
+	}
+	if (m->out_topic || m->has_empty_out) {
+		side = wire_begin(w, 2);
+		put_text(w, 1, m->out_topic);
+		wire_end(w, side);
+	}
+	wire_end(w, eventing);
+	wire_end(w, options);
+}
+
 static void put_service(struct wire_writer *w, const struct fake_service *service)
 {
 	struct wire_nest nest = wire_begin(w, 6);
@@ -58,6 +84,7 @@ static void put_service(struct wire_writer *w, const struct fake_service *servic
 		put_text(w, 1, m->name);
 		put_text(w, 2, m->input);
 		put_text(w, 3, m->output);
+		put_eventing(w, m);
 		put_number(w, 5, m->client_streaming);
 		put_number(w, 6, m->server_streaming);
 		wire_end(w, method);

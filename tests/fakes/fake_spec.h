@@ -31,6 +31,12 @@ struct fake_method {
 	const char *output;
 	bool client_streaming;
 	bool server_streaming;
+	const char *in_log; /* cloudstate.eventing; NULL: not there, as the next */
+	const char *in_topic;
+	const char *group;
+	const char *out_topic;
+	bool has_empty_in; /* a source, or a destination, that names nothing */
+	bool has_empty_out;
 };
 
 struct fake_service {
