@@ -1,7 +1,7 @@
 /* headgate: the stateful-serverless gateway. The map of the program, from the door to the ground:
  *
  *   main                    arguments, configuration, exit codes
- *   src/cli                 the commands that only look: check, openapi
+ *   src/cli                 the commands beside it: check, openapi, journal
  *   src/server              wiring, readiness, /status, the ordered end
  *   httpapi/front           listener, HTTP/1.1, HTTP/2, the JSON and gRPC codecs, admin port
  *   src/router              takes a call to its entity and the reply back
