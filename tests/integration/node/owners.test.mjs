@@ -196,7 +196,8 @@ function load(gateways, users, clients) {
     for (let i = n; !state.done; i += 1) {
       const gateway = gateways[i % gateways.length];
       const user = users[(i * 7 + n) % users.length];
-      if (!gateway || gateway.isLeaving || gateway.exit) { await new Promise(setImmediate); continue; }
+      if (gateways.every(({ exit }) => exit)) return; // the test is over
+      if (gateway.isLeaving || gateway.exit) { await new Promise(setImmediate); continue; }
       try {
         const answer = await add(gateway, user);
         if (answer.status === 200) state.good[user] += 1;
