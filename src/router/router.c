@@ -137,7 +137,8 @@ static struct router_call *call_new(struct router *router, struct exchange *exch
 	call->is_derived = false;
 	if (exchange->forwarded) {
 		call->id = exchange->forwarded->id;
-		call->is_resent = exchange->forwarded->is_resent;
+		/* It may be late: who sent it may have asked somebody else meanwhile. */
+		call->is_resent = true;
 		call->is_derived = exchange->forwarded->is_derived;
 	} else if (exchange->derived_id) {
 		call->id = *exchange->derived_id;
