@@ -124,9 +124,13 @@ enum status admin_ask(struct admin *admin, const struct admin_command *command, 
 	return admin->ops->ask(admin, command, arena, ret_value, err);
 }
 
+struct scan {
+	admin_name_fn on_name;
+	void *data;
+};
+
 static enum status scan_page(struct admin *admin, const struct admin_value *page,
-			     struct arena *arena, admin_name_fn on_name, void *data,
-			     struct error *err)
+			     struct arena *arena, const struct scan *scan, struct error *err)
 {
 	const struct admin_value *keys = &page->items[1];
 	struct span members = SPAN_LIT("{m}:");
@@ -140,40 +144,77 @@ static enum status scan_page(struct admin *admin, const struct admin_value *page
 		if (span_starts_with(rest, members) || span_eq_str(rest, "meta"))
 			continue;
 		admin_name_parse(admin, keys->items[i].text, arena, &name);
-		st = on_name(data, &name, err);
+		st = scan->on_name(scan->data, &name, err);
 		if (st != ST_OK)
 			return st;
 	}
 	return ST_OK;
 }
 
-enum status admin_scan(struct admin *admin, admin_name_fn on_name, void *data, struct error *err)
+/* All keys of one server that fit a pattern. */
+static enum status scan_server(struct admin *admin, unsigned partition, const char *pattern,
+			       const struct scan *scan, struct error *err)
 {
 	const struct admin_value *page;
-	char pattern[KEY_TEXT_MAX];
 	char cursor[NUMBER_TEXT_MAX] = "0";
 	struct arena arena;
 	enum status st = ST_OK;
 
-	(void)snprintf(pattern, sizeof(pattern), KEY_PREFIX "%s:*", admin->namespace_text);
 	arena_init(&arena, ADMIN_ARENA_BYTES);
 	do {
 		const struct span words[] = {SPAN_LIT("SCAN"),	span_from_str(cursor),
 					     SPAN_LIT("MATCH"), span_from_str(pattern),
 					     SPAN_LIT("COUNT"), SPAN_LIT(SCAN_COUNT)};
+		const struct admin_command command = {
+			.partition = partition, .words = words, .count = 6};
 
 		arena_reset(&arena);
-		st = admin_ask(admin,
-			       &(struct admin_command){.partition = 0, .words = words, .count = 6},
-			       &arena, &page, err);
+		st = admin_ask(admin, &command, &arena, &page, err);
 		if (st == ST_OK && (page->count != 2 || page->items[0].text.len >= sizeof(cursor)))
 			st = bad_reply(err);
 		if (st != ST_OK)
 			break;
 		(void)snprintf(cursor, sizeof(cursor), "%.*s", SPAN_FMT(page->items[0].text));
-		st = scan_page(admin, page, &arena, on_name, data, err);
+		st = scan_page(admin, page, &arena, scan, err);
 	} while (st == ST_OK && strcmp(cursor, "0") != 0);
 	arena_fini(&arena);
+	return st;
+}
+
+/* Where INFO is forbidden it may be one of many. */
+static bool is_alone(struct admin *admin)
+{
+	static const char text[] = "cluster_enabled:0";
+	const struct span words[] = {SPAN_LIT("INFO"), SPAN_LIT("cluster")};
+	const struct admin_command command = {.words = words, .count = 2};
+	const struct admin_value *value;
+	struct arena arena;
+	struct error ignored;
+	bool is_it;
+
+	arena_init(&arena, SMALL_ARENA_BYTES);
+	is_it = admin_ask(admin, &command, &arena, &value, &ignored) == ST_OK && value->text.len &&
+		memmem(value->text.data, value->text.len, text, sizeof(text) - 1);
+	arena_fini(&arena);
+	return is_it;
+}
+
+/* Of several servers each is asked for the keys of its partitions alone: once for each, so that
+ * nothing needs to be known of who has what. */
+enum status admin_scan(struct admin *admin, admin_name_fn on_name, void *data, struct error *err)
+{
+	const struct scan scan = {on_name, data};
+	char pattern[KEY_TEXT_MAX];
+	enum status st = ST_OK;
+
+	(void)snprintf(pattern, sizeof(pattern), KEY_PREFIX "%s:*", admin->namespace_text);
+	if (is_alone(admin))
+		return scan_server(admin, 0, pattern, &scan, err);
+	for (unsigned p = 0; st == ST_OK && p < KEY_PARTITIONS; p++) {
+		(void)snprintf(pattern, sizeof(pattern), KEY_PREFIX "%s:{%u}:*",
+			       admin->namespace_text, p);
+		st = scan_server(admin, p, pattern, &scan, err);
+	}
 	return st;
 }
 

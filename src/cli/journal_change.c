@@ -21,7 +21,7 @@
 #define COPY_BYTES ((size_t)256 * 1024)
 
 /* ---- asking Redis itself -------------------------------------------------------------------- */
-static enum status tell(struct tool *tool, const char *const *words)
+static enum status tell(struct tool *tool, unsigned partition, const char *const *words)
 {
 	const struct admin_value *value;
 	struct span spans[8];
@@ -30,12 +30,13 @@ static enum status tell(struct tool *tool, const char *const *words)
 	for (; words[count]; count++)
 		spans[count] = span_from_str(words[count]);
 	arena_reset(&tool->page);
-	return admin_ask(tool->admin,
-			 &(struct admin_command){.partition = 0, .words = spans, .count = count},
-			 &tool->page, &value, &tool->err);
+	return admin_ask(
+		tool->admin,
+		&(struct admin_command){.partition = partition, .words = spans, .count = count},
+		&tool->page, &value, &tool->err);
 }
 
-static enum status is_rewriting(struct tool *tool, bool *ret_is_rewriting)
+static enum status is_rewriting(struct tool *tool, unsigned partition, bool *ret_is_rewriting)
 {
 	const struct span words[] = {SPAN_LIT("INFO"), SPAN_LIT("persistence")};
 	const struct admin_value *value;
@@ -43,7 +44,7 @@ static enum status is_rewriting(struct tool *tool, bool *ret_is_rewriting)
 
 	arena_reset(&tool->page);
 	st = admin_ask(tool->admin,
-		       &(struct admin_command){.partition = 0, .words = words, .count = 2},
+		       &(struct admin_command){.partition = partition, .words = words, .count = 2},
 		       &tool->page, &value, &tool->err);
 	if (st == ST_OK)
 		*ret_is_rewriting =
@@ -53,7 +54,7 @@ static enum status is_rewriting(struct tool *tool, bool *ret_is_rewriting)
 	return st;
 }
 
-static enum status await_rewrite(struct tool *tool)
+static enum status await_rewrite(struct tool *tool, unsigned partition)
 {
 	uint64_t end_ns = clock_deadline(clock_mono_ns(), REWRITE_WAIT_MS * NS_PER_MS);
 	bool is_running = true;
@@ -61,7 +62,7 @@ static enum status await_rewrite(struct tool *tool)
 
 	while (st == ST_OK && is_running) {
 		tool_wait(tool, REWRITE_POLL_MS);
-		st = is_rewriting(tool, &is_running);
+		st = is_rewriting(tool, partition, &is_running);
 		if (st == ST_OK && is_running && clock_mono_ns() > end_ns)
 			st = error_set(&tool->err, ST_UNAVAILABLE,
 				       "redis has not rewritten its file in %" PRIu64 " s",
@@ -70,12 +71,14 @@ static enum status await_rewrite(struct tool *tool)
 	return st;
 }
 
-static enum status rewrite(struct tool *tool)
+/* Of the server that has the partition. */
+static enum status rewrite(struct tool *tool, unsigned partition)
 {
 	static const char *const words[] = {"BGREWRITEAOF", NULL};
-	enum status st = tell(tool, words);
+	enum status st = tell(tool, partition, words);
 
-	return st == ST_OK ? await_rewrite(tool) : error_wrap(&tool->err, "BGREWRITEAOF");
+	return st == ST_OK ? await_rewrite(tool, partition)
+			   : error_wrap(&tool->err, "BGREWRITEAOF");
 }
 
 /* ---- erase ---------------------------------------------------------------------------------- */
@@ -115,7 +118,7 @@ int journal_erase(struct tool *tool)
 		return command_fail(CLI_USAGE, "erase needs --reason: it is kept");
 	if (erase(tool, &key) != ST_OK)
 		return tool_fail(tool);
-	if (tool->args->wants_rewrite && rewrite(tool) != ST_OK)
+	if (tool->args->wants_rewrite && rewrite(tool, key_partition(&key)) != ST_OK)
 		return tool_fail(tool);
 	if (tool->args->is_json) {
 		put_name(&tool->out, &key);
@@ -441,14 +444,14 @@ static enum status backup(struct tool *tool, const char *to)
 	static const char *const release[] = {"CONFIG", "SET", "auto-aof-rewrite-percentage", "100",
 					      NULL};
 	struct error ignored;
-	enum status st = tell(tool, hold);
+	enum status st = tell(tool, 0, hold);
 
 	if (st == ST_OK)
-		st = rewrite(tool);
+		st = rewrite(tool, 0);
 	if (st == ST_OK)
 		st = copy_journal(tool->directory, to, &tool->err);
 	ignored = tool->err;
-	if (tell(tool, release) != ST_OK && st == ST_OK)
+	if (tell(tool, 0, release) != ST_OK && st == ST_OK)
 		return tool->err.status;
 	tool->err = ignored; /* what went wrong first */
 	return st;
