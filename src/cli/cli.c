@@ -83,7 +83,8 @@ bool command_options(int argc, char **argv, const struct command_option *options
 
 bool command_print(struct span text)
 {
-	return fwrite(text.data, 1, text.len, stdout) == text.len && fflush(stdout) == 0;
+	return (text.len == 0 || fwrite(text.data, 1, text.len, stdout) == text.len) &&
+	       fflush(stdout) == 0;
 }
 
 int command_fail(int code, const char *message)

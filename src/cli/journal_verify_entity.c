@@ -129,8 +129,8 @@ static enum status check_index(struct verify *v, const struct journal_key *key, 
 static enum status read_once(struct verify *v, const struct journal_key *key, struct pass *pass,
 			     struct record_head *head, bool *ret_moved, struct error *err)
 {
-	struct admin_hash before;
-	struct admin_hash after;
+	struct admin_hash before = {0};
+	struct admin_hash after = {0};
 	struct arena arena;
 	uint64_t first;
 	enum status st;
