@@ -73,12 +73,14 @@ static enum status load_config(struct tool *tool, const struct journal_args *arg
 	return config_load(&tool->config, &params, &tool->err);
 }
 
-static enum status read_password(struct tool *tool, struct buf *password, const char **ret_text)
+/* The secret in a file that a key names; *ret_text stays when it names none. */
+static enum status read_password(struct tool *tool, enum config_key key, const char *path,
+				 struct buf *password, const char **ret_text)
 {
-	if (!tool->config.journal_password_file[0])
+	if (!path[0])
 		return ST_OK;
-	if (config_read_secret(tool->config.journal_password_file, password, &tool->err) != ST_OK)
-		return error_wrap(&tool->err, "journal.password_file");
+	if (config_read_secret(path, password, &tool->err) != ST_OK)
+		return error_wrap(&tool->err, "%s", config_key_name(key));
 	(void)buf_append_byte(password, 0); /* room was left for it */
 	*ret_text = (const char *)buf_span(password).data;
 	return ST_OK;
@@ -151,11 +153,13 @@ static enum status open_journal(struct tool *tool, bool may_create, uint64_t wai
 	char url[sizeof(tool->directory_) + 32];
 	char durability[16];
 	struct buf password;
+	struct buf sentinel_password;
 	struct redis_journal_params params = {
 		.url = url,
 		.namespace_id = config->journal_namespace,
 		.durability = durability,
 		.redis_server = config->journal_redis_server,
+		.sentinel_user = config->journal_sentinel_user,
 		.command_timeout_ms = wait_ms,
 		.lock_timeout_ms = wait_ms,
 		.max_pending = 64,
@@ -169,12 +173,19 @@ static enum status open_journal(struct tool *tool, bool may_create, uint64_t wai
 		       SPAN_FMT(config_choice_name(CONFIG_KEY_journal_durability,
 						   config->journal_durability)));
 	buf_init(&password, TOOL_PASSWORD_MAX);
+	buf_init(&sentinel_password, TOOL_PASSWORD_MAX);
 	if (st == ST_OK)
-		st = read_password(tool, &password, &params.password);
+		st = read_password(tool, CONFIG_KEY_journal_password_file,
+				   config->journal_password_file, &password, &params.password);
+	if (st == ST_OK)
+		st = read_password(tool, CONFIG_KEY_journal_sentinel_password_file,
+				   config->journal_sentinel_password_file, &sentinel_password,
+				   &params.sentinel_password);
 	if (st == ST_OK)
 		st = redis_journal_open(tool->loop, &params, NULL, NULL, &tool->journal,
 					&tool->err);
 	buf_fini(&password);
+	buf_fini(&sentinel_password);
 	return st == ST_OK ? await(tool, wait_ms) : st;
 }
 
