@@ -9,6 +9,7 @@
 #include "src/base/list.h"
 #include "src/base/mem.h"
 #include "src/runtime/loop.h"
+#include "src/runtime/timer.h"
 #include "tests/fakes/fake_feed.h"
 #include "tests/unit/unit.h"
 
@@ -24,6 +25,7 @@ struct delivery {
 };
 
 static struct loop *loop;
+static struct timer ticker;
 static struct fake_feed fake;
 static struct consumer *consumer;
 static struct list deliveries; /* in progress */
@@ -50,9 +52,11 @@ static void end_delivery(struct delivery *d, enum status status, const char *tex
 	on_delivered(cookie, status, span_from_str(text));
 }
 
-/* Ends what is in progress as the test wants it. */
-static void settle(void)
+/* Ends what is in progress as the test wants it; every millisecond, in a turn of the loop. */
+static void on_tick(void *data)
 {
+	(void)data;
+	timer_start_in(&ticker, 1);
 	while (!is_manual && !list_is_empty(&deliveries)) {
 		struct delivery *d = list_entry(deliveries.next, struct delivery, node);
 		bool is_bad = failures > 0 || (poison && strcmp(d->text, poison) == 0);
@@ -121,6 +125,8 @@ static int setup(void **state)
 	(void)state;
 	assert_int_equal(loop_new(&loop, &err), ST_OK);
 	fake_feed_init(&fake, loop);
+	timer_init(&ticker, loop, on_tick, NULL);
+	timer_start_in(&ticker, 1);
 	list_init(&deliveries);
 	log_text[0] = 0;
 	is_ready = true;
@@ -136,6 +142,7 @@ static int teardown(void **state)
 {
 	(void)state;
 	consumer_free(consumer);
+	timer_stop(&ticker);
 	assert_true(list_is_empty(&deliveries));
 	assert_int_equal(fake.requests, 0);
 	loop_free(loop);
@@ -145,7 +152,6 @@ static int teardown(void **state)
 static bool is_all_stored(void *data)
 {
 	(void)data;
-	settle();
 	return fake.stored.position == fake.count;
 }
 
@@ -159,7 +165,6 @@ static bool is_regressed(void *data)
 	struct consumer_state state;
 
 	(void)data;
-	settle();
 	consumer_state(consumer, &state);
 	return state.regressed != 0;
 }
@@ -167,13 +172,11 @@ static bool is_regressed(void *data)
 static bool is_idle(void *data)
 {
 	(void)data;
-	settle();
 	return consumer_is_idle(consumer);
 }
 
 static bool has_read_more(void *data)
 {
-	settle();
 	return fake.reads > *(size_t *)data + 3;
 }
 
