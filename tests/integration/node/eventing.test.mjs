@@ -181,6 +181,9 @@ it('two gateways share the partitions, one takes over from the other', { timeout
     const written = new Map(range(ENTITIES).map((n) => [`s${n}`, 5]));
     await Promise.all([...written.keys()].map((id, n) => add(n % 2 ? one : two, id, ...range(5))));
     assert.equal(await expectAll(one, written), 5 * ENTITIES, 'each is delivered once while nobody comes or goes');
+    // Commands are forwarded to their owners; what they reply is published once.
+    await Promise.all(range(20).map((n) => call(one.Tally, 'Tell', { id: `t${n}`, number: n })));
+    assert.equal(await shop.ask('XLEN', await shop.key('hg1:ev:{*}:t:test-told')), '20');
     const late = Promise.all([...written.keys()].map((id) => add(one, id, 6, 7)));
     await late;
     await two.kill('SIGTERM');

@@ -61,6 +61,10 @@ tally.setCommandHandlers({
     return {};
   },
   Peek: (key, state) => ({ numbers: state?.numbers ?? [] }),
+  Tell({ number }, state, ctx) {
+    ctx.updateState(Sum.create({ numbers: [number] }));
+    return { numbers: [number] };
+  },
 });
 
 await new Headgate().addEntity([shop, view, relay, tally]).start();
