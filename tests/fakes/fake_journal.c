@@ -8,59 +8,10 @@
 #include "src/base/map.h"
 #include "src/base/mem.h"
 #include "src/runtime/loop.h"
+#include "tests/fakes/fake_journal_internal.h"
 
 /* Bytes of one stored entity; a test that needs more is a mistake. */
 #define FAKE_BYTES_MAX ((size_t)64 * 1024 * 1024)
-
-struct stored {
-	struct list node;
-	struct journal_id command;
-	struct journal_id tag;
-	char *url;
-	char *value;
-	size_t url_len;
-	size_t value_len;
-	/* what was kept for another time; NULL: nothing */
-	struct journal_fingerprint fingerprint;
-	char *key;
-	char *reply;
-	size_t key_len;
-	size_t reply_len;
-};
-
-struct entity {
-	struct map_node node;
-	char *name; /* type NUL id */
-	struct journal_head head;
-	struct list events; /* struct stored, ascending from 1 */
-	struct stored *snapshot;
-	uint64_t snapshot_sequence;
-	struct stored *state; /* of a value entity */
-	struct list commands; /* struct stored without content: what wrote, oldest first */
-	bool is_value;
-	bool is_erased;
-};
-
-struct step {
-	struct list node;
-	struct fake_journal_step said;
-};
-
-struct fake_journal {
-	struct journal base;
-	struct loop *loop;
-	struct loop_task task;
-	struct map entities;
-	struct list due;     /* requests with something to say */
-	struct list waiting; /* loads between two journal_load_next */
-	struct list held;
-	struct list steps[FAKE_JOURNAL_CALLS_];
-	size_t calls[FAKE_JOURNAL_CALLS_];
-	size_t page;
-	size_t events_loaded;
-	size_t pending;
-	const char *reason;
-};
 
 struct request {
 	struct journal_request base;
@@ -97,8 +48,8 @@ static struct request *request_of(struct journal_request *request)
 }
 
 /* ---- what is stored ------------------------------------------------------------------------- */
-static struct entity *entity_find(const struct fake_journal *fake, const struct journal_key *key,
-				  bool is_made)
+struct entity *fake_entity_find(const struct fake_journal *fake, const struct journal_key *key,
+				bool is_made)
 {
 	struct buf name;
 	struct map_node *node;
@@ -162,14 +113,14 @@ static void stored_keep(struct stored *stored, const struct journal_idempotency 
 }
 
 /* NULL is a test's mistake. */
-static struct journal_any stored_any(const struct stored *stored)
+struct journal_any fake_stored_any(const struct stored *stored)
 {
 	BUG_ON(!stored);
 	return (struct journal_any){span_make(stored->url, stored->url_len),
 				    span_make(stored->value, stored->value_len)};
 }
 
-static struct stored *stored_at(const struct entity *entity, uint64_t sequence)
+struct stored *fake_stored_at(const struct entity *entity, uint64_t sequence)
 {
 	uint64_t at = 0;
 
@@ -229,7 +180,7 @@ static void entity_append(struct entity *entity, const struct journal_append *ap
 static void append_as_is(struct entity *entity, const struct journal_append *append,
 			 struct journal_append_result *answer)
 {
-	struct stored *next = stored_at(entity, append->expected.sequence + 1);
+	struct stored *next = fake_stored_at(entity, append->expected.sequence + 1);
 
 	if (entity->is_erased) {
 		answer->result = JOURNAL_ERASED;
@@ -370,7 +321,7 @@ static struct journal_request *fake_append(struct journal *journal,
 	struct fake_journal *fake = fake_of(journal);
 	struct fake_journal_step said = take_step(fake, FAKE_JOURNAL_APPEND);
 	struct request *request = request_new(fake, FAKE_JOURNAL_APPEND, &said, data);
-	struct entity *entity = entity_find(fake, &append->key, true);
+	struct entity *entity = fake_entity_find(fake, &append->key, true);
 
 	(void)deadline_ns; /* the test decides when an answer comes */
 	BUG_ON(append->event_count == 0 || append->event_count > JOURNAL_EVENTS_MAX);
@@ -397,7 +348,7 @@ static struct journal_request *fake_put(struct journal *journal, const struct jo
 	struct fake_journal *fake = fake_of(journal);
 	struct fake_journal_step said = take_step(fake, FAKE_JOURNAL_PUT);
 	struct request *request = request_new(fake, FAKE_JOURNAL_PUT, &said, data);
-	struct entity *entity = entity_find(fake, &put->key, true);
+	struct entity *entity = fake_entity_find(fake, &put->key, true);
 
 	(void)deadline_ns;
 	request->on_append = on_done;
@@ -424,7 +375,7 @@ static struct journal_request *fake_get(struct journal *journal, const struct jo
 
 	(void)deadline_ns;
 	request->on_get = on_done;
-	request->entity = entity_find(fake, key, true);
+	request->entity = fake_entity_find(fake, key, true);
 	if (said.outcome != FAKE_JOURNAL_AS_IS)
 		return &request->base;
 	if (request->entity->is_erased)
@@ -445,7 +396,7 @@ static void deliver_get(struct request *request)
 		return;
 	}
 	if (entity->state)
-		state = stored_any(entity->state);
+		state = fake_stored_any(entity->state);
 	request->on_get(request->data, JOURNAL_OK, &entity->head, entity->state ? &state : NULL,
 			NULL);
 }
@@ -457,7 +408,7 @@ static struct journal_request *fake_verify(struct journal *journal, const struct
 	struct fake_journal *fake = fake_of(journal);
 	struct fake_journal_step said = take_step(fake, FAKE_JOURNAL_VERIFY);
 	struct request *request = request_new(fake, FAKE_JOURNAL_VERIFY, &said, data);
-	struct entity *entity = entity_find(fake, key, true);
+	struct entity *entity = fake_entity_find(fake, key, true);
 
 	(void)deadline_ns;
 	request->on_verify = on_done;
@@ -518,7 +469,7 @@ static struct journal_request *fake_window(struct journal *journal,
 	BUG_ON(window->first == 0 || window->first > window->last);
 	request->on_window = on_done;
 	request->window = *window;
-	request->entity = entity_find(fake, &window->key, true);
+	request->entity = fake_entity_find(fake, &window->key, true);
 	return &request->base;
 }
 
@@ -551,10 +502,10 @@ static struct journal_request *fake_recall(struct journal *journal,
 	struct fake_journal *fake = fake_of(journal);
 	struct fake_journal_step said = take_step(fake, FAKE_JOURNAL_RECALL);
 	struct request *request = request_new(fake, FAKE_JOURNAL_RECALL, &said, data);
-	struct entity *entity = entity_find(fake, &recall->key, true);
+	struct entity *entity = fake_entity_find(fake, &recall->key, true);
 	const struct stored *kept = recall->kind == JOURNAL_VALUE
 					    ? find_command(entity, recall->command)
-					    : stored_at(entity, recall->sequence);
+					    : fake_stored_at(entity, recall->sequence);
 
 	(void)deadline_ns;
 	request->on_recall = on_done;
@@ -582,7 +533,7 @@ static struct journal_request *fake_load(struct journal *journal, const struct j
 
 	(void)deadline_ns;
 	request->ops = ops;
-	request->entity = entity_find(fake, key, true);
+	request->entity = fake_entity_find(fake, key, true);
 	if (said.outcome == FAKE_JOURNAL_AS_IS && request->entity->is_erased)
 		request->answer.result = JOURNAL_ERASED;
 	else if (said.outcome == FAKE_JOURNAL_AS_IS && request->entity->is_value)
@@ -617,7 +568,7 @@ static void load_head(struct request *request)
 	request->next = entity->snapshot_sequence + 1;
 	request->last = head.sequence;
 	if (entity->snapshot)
-		snapshot = stored_any(entity->snapshot);
+		snapshot = fake_stored_any(entity->snapshot);
 	request->ops->on_head(request->data, &head, entity->snapshot_sequence,
 			      entity->snapshot ? &snapshot : NULL);
 }
@@ -630,7 +581,8 @@ static void load_page(struct request *request)
 
 	while (count < fake->page && request->next <= request->last) {
 		page[count].sequence = request->next;
-		page[count].payload = stored_any(stored_at(request->entity, request->next));
+		page[count].payload =
+			fake_stored_any(fake_stored_at(request->entity, request->next));
 		request->next++;
 		count++;
 	}
@@ -784,14 +736,14 @@ void fake_journal_script(struct fake_journal *fake, enum fake_journal_call call,
 void fake_journal_put_event(struct fake_journal *fake, const struct journal_key *key,
 			    const struct journal_any *event)
 {
-	entity_add(entity_find(fake, key, true), event, journal_new_id(&fake->base),
+	entity_add(fake_entity_find(fake, key, true), event, journal_new_id(&fake->base),
 		   journal_new_id(&fake->base));
 }
 
 void fake_journal_put_snapshot(struct fake_journal *fake, const struct journal_key *key,
 			       const struct journal_any *snapshot)
 {
-	struct entity *entity = entity_find(fake, key, true);
+	struct entity *entity = fake_entity_find(fake, key, true);
 
 	stored_free(entity->snapshot);
 	entity->snapshot = stored_new(snapshot);
@@ -800,7 +752,7 @@ void fake_journal_put_snapshot(struct fake_journal *fake, const struct journal_k
 
 void fake_journal_erase(struct fake_journal *fake, const struct journal_key *key)
 {
-	struct entity *entity = entity_find(fake, key, true);
+	struct entity *entity = fake_entity_find(fake, key, true);
 
 	entity_clear(entity);
 	entity->is_erased = true;
@@ -816,75 +768,11 @@ void fake_journal_set_page(struct fake_journal *fake, size_t events)
 	fake->page = events;
 }
 
-struct journal_head fake_journal_head(const struct fake_journal *fake,
-				      const struct journal_key *key)
-{
-	struct entity *entity = entity_find(fake, key, false);
-
-	return entity ? entity->head : (struct journal_head){0};
-}
-
-struct journal_any fake_journal_event(const struct fake_journal *fake,
-				      const struct journal_key *key, uint64_t sequence)
-{
-	struct entity *entity = entity_find(fake, key, false);
-	struct stored *stored = entity ? stored_at(entity, sequence) : NULL;
-
-	return stored ? stored_any(stored) : (struct journal_any){SPAN_EMPTY, SPAN_EMPTY};
-}
-
-struct journal_id fake_journal_command(const struct fake_journal *fake,
-				       const struct journal_key *key, uint64_t sequence)
-{
-	struct entity *entity = entity_find(fake, key, false);
-	struct stored *stored = entity ? stored_at(entity, sequence) : NULL;
-
-	return stored ? stored->command : (struct journal_id){{0}};
-}
-
-uint64_t fake_journal_snapshot(const struct fake_journal *fake, const struct journal_key *key,
-			       struct journal_any *ret_snapshot)
-{
-	struct entity *entity = entity_find(fake, key, false);
-
-	if (!entity || !entity->snapshot)
-		return 0;
-	if (ret_snapshot)
-		*ret_snapshot = stored_any(entity->snapshot);
-	return entity->snapshot_sequence;
-}
-
 void fake_journal_put_state(struct fake_journal *fake, const struct journal_key *key,
 			    const struct journal_any *state)
 {
 	struct journal_put put = {.key = *key, .state = state};
 
 	put.command = journal_new_id(&fake->base);
-	entity_put(entity_find(fake, key, true), &put, journal_new_id(&fake->base));
-}
-
-bool fake_journal_state(const struct fake_journal *fake, const struct journal_key *key,
-			struct journal_any *ret_state)
-{
-	struct entity *entity = entity_find(fake, key, false);
-
-	if (!entity || !entity->state)
-		return false;
-	*ret_state = stored_any(entity->state);
-	return true;
-}
-
-size_t fake_journal_calls(const struct fake_journal *fake, enum fake_journal_call call)
-{
-	return fake->calls[call];
-}
-
-size_t fake_journal_events_loaded(const struct fake_journal *fake)
-{
-	return fake->events_loaded;
-}
-
-size_t fake_journal_pending(const struct fake_journal *fake)
-{
-	return fake->pending;
+	entity_put(fake_entity_find(fake, key, true), &put, journal_new_id(&fake->base));
 }
