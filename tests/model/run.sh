@@ -3,7 +3,7 @@
 # TAP. Rows marked "long" run with HEADGATE_MODEL=full only (./dev model), which also prints how many
 # states were seen. A model is a C program that spin writes; each row compiles its own.
 set -eu
-here=${srcdir:-$(CDPATH='' cd -- "$(dirname -- "$0")/../.." && pwd)}/tests/model
+here=${top_srcdir:-$(CDPATH='' cd -- "$(dirname -- "$0")/../.." && pwd)}/tests/model
 here=$(CDPATH='' cd -- "$here" && pwd)
 command -v spin >/dev/null || {
 	echo "1..0 # SKIP no spin (Debian: spin)"

@@ -1,7 +1,7 @@
 #!/bin/sh
 # A few thousand histories of the simulator; ./dev sim runs as many as one likes.
 set -eu
-sim=${builddir:-build}/tests/sim/sim
+sim=${top_builddir:-build}/tests/sim/sim
 [ -x "$sim" ] || {
 	echo "1..0 # SKIP built without lua5.1 (Debian: liblua5.1-0-dev)"
 	exit 0
