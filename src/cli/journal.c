@@ -25,6 +25,7 @@ static const char usage[] =
 	"  salvage list DIR | diff FILE | import FILE\n"
 	"  members                               which gateways there are\n"
 	"  owner TYPE/ID                         which of them has the entity\n"
+	"  consumer GROUP TYPE|TOPIC [--topic] [--accept-regression]\n"
 	"  backup DIR                            a copy of an embedded journal\n"
 	"\n"
 	"Payloads are shown as JSON by --descriptors FILE (a FileDescriptorSet) or what the\n"
@@ -42,6 +43,7 @@ enum {
 	HAS_TRUNCATE = 128,
 	HAS_STATE = 256,
 	HAS_LIMIT = 512,
+	HAS_CONSUMER = 1024,
 };
 
 static const struct journal_command {
@@ -66,6 +68,7 @@ static const struct journal_command {
 	{"salvage", journal_salvage, HAS_CHECK, 2, 2, false},
 	{"members", journal_members, 0, 0, 0, false},
 	{"owner", journal_owner, 0, 1, 1, false},
+	{"consumer", journal_consumer, HAS_CONSUMER, 2, 2, false},
 	{"backup", journal_backup, 0, 1, 1, false},
 };
 
@@ -143,6 +146,8 @@ static int read_args(const struct journal_command *command, int argc, char **arg
 		{{"--keep", &args->keep, NULL}, HAS_TRUNCATE},
 		{{"--at", &args->at, NULL}, HAS_STATE},
 		{{"--call", &args->call, NULL}, HAS_STATE},
+		{{"--topic", NULL, &args->is_topic}, HAS_CONSUMER},
+		{{"--accept-regression", NULL, &args->accepts}, HAS_CONSUMER},
 		{{NULL, NULL, NULL}, 0},
 	};
 	int code = CLI_OK;

@@ -45,6 +45,8 @@ struct journal_args {
 	bool is_all;
 	bool wants_erased;
 	bool wants_rewrite;
+	bool is_topic;
+	bool accepts;				    /* a regression */
 	const char *words[JOURNAL_POSITIONALS_MAX]; /* TYPE, TYPE/ID, FILE, ... */
 	size_t word_count;
 };
@@ -170,5 +172,6 @@ int journal_salvage(struct tool *tool);
 int journal_members(struct tool *tool);
 int journal_owner(struct tool *tool);
 int journal_backup(struct tool *tool);
+int journal_consumer(struct tool *tool);
 
 #endif

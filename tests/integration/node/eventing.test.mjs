@@ -1,8 +1,9 @@
 // Events of entities to actions, over topics to entities: in order, nothing skipped, whoever is killed.
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { World, call, redisCommand, srcdir, waitFor } from './harness.mjs';
+import { World, builddir, call, redisCommand, srcdir, waitFor } from './harness.mjs';
 
 const FAKES = path.join(srcdir, 'tests/fakes');
 const PROTO = path.join(FAKES, 'headgate/test/eventing.proto');
@@ -216,9 +217,17 @@ it('a journal that lost entries stops the consumer until that is accepted', { ti
     });
     const line = gateway.event('eventing_regressed');
     assert.deepEqual([line.checkpoint, line.head, line.partition], [9, 1, partition]);
+    const tool = (...args) => spawnSync(path.join(builddir, 'headgate'), ['journal', 'consumer', 'headgate.test.View', 'test-shop',
+      '--journal', `unix:${shop.redis.socket}`, '--namespace', 'ev', ...args], { encoding: 'utf8' });
+    const told = tool();
+    assert.equal(told.status, 1, told.stderr);
+    assert.match(told.stdout, new RegExp(`partition ${partition} +done 9 +newest 1 +REGRESSED\n`));
+    const accepted = tool('--accept-regression', '--json');
+    assert.equal(accepted.status, 0, accepted.stderr);
+    assert.deepEqual(accepted.stdout.trim().split('\n').map((text) => JSON.parse(text)).filter((row) => row.accepted),
+      [{ partition, position: 9, newest: 1, behind: 0, trimmed: 0, regressed: true, accepted: true }]);
+    assert.equal(tool().status, 0);
     await add(gateway, 'gina', 3);
-    await shop.ask('HSET', offsets, 'test-shop', '1');
-    await shop.ask('HDEL', offsets, 'test-shop!');
     await isSeen(gateway, 'gina', [1, 2, 3]);
     assert.deepEqual((await consumer(gateway, 'headgate.test.View')).regressed, []);
   } finally {
