@@ -50,8 +50,9 @@ struct cluster {
 	const struct redis_node *map_node; /* who is asked for it */
 	bool is_map_asked;
 	bool is_mapped;
-	bool is_doubted; /* since it was asked for */
-	size_t turn;	 /* which node is asked next */
+	struct error map_error; /* why there is none */
+	bool is_doubted;	/* since it was asked for */
+	size_t turn;		/* which node is asked next */
 	struct timer map_timer;
 	/* the journal's own key */
 	enum meta_state meta;
@@ -104,12 +105,16 @@ static void meta_reset(struct cluster *c)
 
 static void meta_failed(struct cluster *c, const struct error *error, bool is_slow)
 {
+	struct topology *t = c->topology;
+	struct redis_node *node = owner_of(c, meta_slot(c));
+
 	meta_reset(c);
 	c->reason = *error;
 	if (is_slow)
 		c->is_open = false;
 	timer_start_in(&c->meta_timer, is_slow ? META_RETRY_MS : REFRESH_SOON_MS);
 	cluster_refresh(c);
+	t->ops->on_refused(t->data, node ? node : &t->nowhere, error);
 }
 
 static void meta_good(struct cluster *c)
@@ -350,6 +355,12 @@ static void on_map(struct redis_command *command, const redisReply *reply)
 	struct cluster *c = container_of(command, struct cluster, map);
 
 	c->is_map_asked = false;
+	if (reply_is_error(reply)) {
+		(void)reply_classify(reply, &c->map_error);
+		(void)error_wrap(&c->map_error, "CLUSTER SLOTS");
+		timer_start_in(&c->map_timer, META_RETRY_MS);
+		return;
+	}
 	take_map(c, reply, c->map_node);
 	arm_map_timer(c);
 }
@@ -505,6 +516,8 @@ static const char *why_unmapped(const struct cluster *c)
 {
 	const struct topology *t = c->topology;
 
+	if (c->map_error.status != ST_OK)
+		return c->map_error.message;
 	if (list_is_empty(&t->nodes))
 		return "connecting to the cluster";
 	return redis_connection_reason(

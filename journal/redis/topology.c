@@ -158,7 +158,7 @@ const char *redis_node_reason(const struct redis_node *node)
 
 	if (t->sentinel && node->address.port == 0)
 		return sentinel_reason(t->sentinel);
-	if (!node->connection || redis_connection_is_ready(node->connection))
+	if (t->cluster && (!node->connection || redis_connection_is_ready(node->connection)))
 		return cluster_reason(t->cluster);
 	return redis_connection_reason(node->connection);
 }

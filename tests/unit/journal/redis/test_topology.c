@@ -319,6 +319,21 @@ static void another_meta_key(void **state)
 	assert_true(journal_client_wait(&client, true));
 }
 
+/* One server alone, or a user without the right: the reason says what to do. */
+static void no_map_to_be_had(void **state)
+{
+	(void)state;
+	open_fakes();
+	for (size_t i = 0; i < SERVERS; i++)
+		fake_redis_greeting(fakes[i], "CLUSTER",
+				    "-ERR This instance has cluster support disabled\r\n");
+	open_url(say("redis+cluster://127.0.0.1:%u", fake_redis_port(fakes[A])), NULL);
+	assert_true(journal_client_wait_reason(&client, "cluster support disabled"));
+	set_map(B, A);
+	assert_true(journal_client_wait(&client, true));
+	(void)teardown(state);
+}
+
 /* ---- sentinels ------------------------------------------------------------------------------ */
 static void set_primary(int server)
 {
@@ -496,6 +511,7 @@ int main(void)
 		SENTINEL_TEST(asked_of_another),
 		SENTINEL_TEST(says_it_is_read_only),
 		SENTINEL_TEST(the_next_sentinel),
+		cmocka_unit_test(no_map_to_be_had),
 		cmocka_unit_test(nobody_knows),
 		cmocka_unit_test(sentinels_have_their_own_password),
 	};
