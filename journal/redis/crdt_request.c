@@ -550,6 +550,12 @@ static enum status read_deltas(const redisReply *list, struct span *deltas, size
 	return ST_OK;
 }
 
+/* A server that is no primary any more may answer after it was given up for another. */
+static uint64_t position_when_asked(const struct crdt_op *op, uint64_t number)
+{
+	return op->losses << CRDT_NUMBER_BITS | number;
+}
+
 static enum status read_content(struct crdt_op *op, const redisReply *reply, struct span *deltas,
 				struct crdt_log_content *content, struct error *err)
 {
@@ -562,7 +568,7 @@ static enum status read_content(struct crdt_op *op, const redisReply *reply, str
 	if (span_eq_str(word, "GAP"))
 		return error_set(err, ST_DATA_LOSS, "delta %" PRIu64 " is missing", last);
 	content->result = JOURNAL_ERASED;
-	content->position = crdt_position(op->log, last);
+	content->position = position_when_asked(op, last);
 	if (span_eq_str(word, "ERASED"))
 		return ST_OK;
 	if (!span_eq_str(word, "OK") || reply->elements != 6 ||
@@ -570,7 +576,7 @@ static enum status read_content(struct crdt_op *op, const redisReply *reply, str
 	    !text_to_u64(reply_text(reply->element[5]), &content->generation))
 		return error_set(err, ST_INTERNAL, "a script for CRDTs answered no content");
 	content->result = JOURNAL_OK;
-	content->position = crdt_position(op->log, at);
+	content->position = position_when_asked(op, at);
 	content->is_more = at < last;
 	content->is_anew = content->generation != op->after.generation;
 	content->is_lost = !content->is_anew && number_of(op->after.position) > last;
