@@ -140,10 +140,12 @@ it('CRDTs at two gateways: a master is killed, be it where news are heard', { ti
     for (const i of [0, 1]) for (const id of ids) await add(i, id);
     await bothHave('2');
     await servers[0].kill();
-    for (const gateway of gateways) {
-      await waitFor('trouble', async () => !(await fetch(`${gateway.admin}/ready`)).ok);
-      await waitFor('readiness', async () => (await fetch(`${gateway.admin}/ready`)).ok, 20000);
-    }
+    const isReady = async (gateway) => (await fetch(`${gateway.admin}/ready`)).ok;
+    // both at once: the second may be well again before the first is
+    await Promise.all(gateways.map(async (gateway) => {
+      await waitFor('trouble', async () => !(await isReady(gateway)));
+      await waitFor('readiness', () => isReady(gateway), 20000);
+    }));
     for (const i of [0, 1]) for (const id of ids) await add(i, id);
     await bothHave('4');
     for (const gateway of gateways) {
