@@ -4,8 +4,8 @@
 /* What a journal acknowledged and lost, kept in a file so that a person decides what becomes of it:
  * never put back by itself, for later commands may build on the shorter history.
  *
- * "salvage-<time in ms>.jsonl" (beside an embedded journal, else where the gateway runs), lines as in
- * journal/export.h:
+ * "salvage-<time in ms>.jsonl" (beside an embedded journal, else where the gateway runs), lines as
+ * in journal/export.h:
  *
  *   begin   with "salvage":true
  *   event   one for each lost event, in the order of their sequences within an entity. The first of

@@ -118,8 +118,8 @@ struct json_print_options {
 	bool int64_as_number;
 	bool add_whitespace;
 	bool unknown_any_as_base64; /* {"@type":…,"value":"<base64>"} for an Any of unknown type */
-	/* Paths of a FieldMask that have no JSON form ("line_1") are printed as they are: for people,
-	 * since JSON readers refuse them. */
+	/* Paths of a FieldMask that have no JSON form ("line_1") are printed as they are: for
+	 * people, since JSON readers refuse them. */
 	bool has_plain_masks;
 	unsigned depth_max; /* 0 is WIRE_DEPTH_MAX */
 };

@@ -99,7 +99,7 @@ struct router {
 	struct crdt_calls *crdts;
 	struct followups *followups;
 	struct owners *owners; /* NULL: we are alone */
-	router_tap_fn tap; /* NULL: nobody stands between */
+	router_tap_fn tap;     /* NULL: nobody stands between */
 	void *tap_data;
 	struct list calls;
 	struct list spare; /* router_call, to be used again */

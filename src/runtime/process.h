@@ -33,8 +33,8 @@ MUST_CHECK enum status process_start(struct loop *loop, const struct process_par
 pid_t process_pid(const struct process *process);
 void process_signal(struct process *process, int signal_number);
 
-/* Signals the child and blocks until it has left, for wait_ms at the most: for when the loop is over.
- * No callback. Whoever is still there then is forgotten, and told again when we die. */
+/* Signals the child and blocks until it has left, for wait_ms at the most: for when the loop is
+ * over. No callback. Whoever is still there then is forgotten, and told again when we die. */
 void process_end(struct process *process, int signal_number, int wait_ms);
 
 /* Forgets the child without ending it; after it returns, no callback. NULL is a no-op. */

@@ -13,8 +13,8 @@
  *   proto                   schema, wire format, ProtoJSON
  *   src/runtime, src/config, src/base
  *
- * Exit codes: 0 ended by a signal, drained or after shutdown.grace; 1 could not start or was cut off
- * by a second signal; 2 wrong usage or configuration. */
+ * Exit codes: 0 ended by a signal, drained or after shutdown.grace; 1 could not start or was cut
+ * off by a second signal; 2 wrong usage or configuration. */
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>

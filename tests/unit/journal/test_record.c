@@ -16,7 +16,8 @@
 static void reads_what_an_append_writes(void **state)
 {
 	const struct span fields[] = {GOOD};
-	const struct span all[] = {GOOD, FIELD("m", "{}"), FIELD("k", "ffffffffffffffffkey"), FIELD("r", "")};
+	const struct span all[] = {GOOD, FIELD("m", "{}"), FIELD("k", "ffffffffffffffffkey"),
+				   FIELD("r", "")};
 	struct record record;
 	struct error err;
 
