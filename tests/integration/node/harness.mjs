@@ -222,6 +222,25 @@ export function call(client, method, request, options = {}) {
   });
 }
 
+// Gateways of a World do not reach each other under their addresses, so each executes what it gets. When they keep making
+// each other load an entity again, the one that does not own it steps aside for a moment.
+export function isSteppingAside(error) {
+  return error.code === grpc.status.UNAVAILABLE && error.details === 'another member of the namespace serves this entity' &&
+    error.metadata.get('grpc-status-details-bin').some((details) => details.includes('google.rpc.RetryInfo'));
+}
+
+// As a caller who then asks again.
+export async function callAgain(client, method, request) {
+  for (;;) {
+    try {
+      return await call(client, method, request);
+    } catch (error) {
+      if (!isSteppingAside(error)) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  }
+}
+
 // Runs curl; gives status, headers (lower case) and body.
 export function curl(...args) {
   return new Promise((resolve, reject) => {
