@@ -36,6 +36,7 @@
 
 static void on_stream_watch(void *data, unsigned events);
 static void on_stream_write(void *data);
+static void on_stream_resume(void *data);
 static void on_stream_timer(void *data);
 
 static struct stream *stream_new(struct loop *loop, const struct stream_ops *ops, void *data)
@@ -51,6 +52,7 @@ static struct stream *stream_new(struct loop *loop, const struct stream_ops *ops
 	stream->is_reading = true;
 	buf_init(&stream->out, STREAM_OUT_MAX);
 	loop_task_init(&stream->write_task, on_stream_write, stream);
+	loop_task_init(&stream->resume_task, on_stream_resume, stream);
 	timer_init(&stream->timer, loop, on_stream_timer, stream);
 	return stream;
 }
@@ -161,8 +163,11 @@ void stream_close(struct stream *stream)
 		(void)close(stream->fd); /* a socket: there is no write-back to fail */
 	stream->fd = -1;
 	loop_task_cancel(&stream->write_task);
+	loop_task_cancel(&stream->resume_task);
 	timer_stop(&stream->timer);
 	buf_fini(&stream->out);
+	if (stream->layer)
+		stream->layer->on_gone(stream->data);
 	loop_defer_free(stream->loop, &stream->garbage_node);
 }
 
@@ -188,6 +193,8 @@ static void stream_end(struct stream *stream)
 {
 	struct error error = {.status = ST_OK};
 
+	if (stream->state == STREAM_CLOSED)
+		return;
 	stream_fail(stream, &error);
 }
 
@@ -208,6 +215,8 @@ static bool stream_read_once(struct stream *stream)
 		return false;
 	}
 	if (n == 0) {
+		if (stream->layer && stream->state == STREAM_OPEN)
+			stream->layer->on_eof(stream->data);
 		stream_end(stream);
 		return false;
 	}
@@ -384,6 +393,15 @@ void stream_read_start(struct stream *stream)
 	stream->is_reading = true;
 	if (stream->watch)
 		stream_watch(stream);
+	if (stream->layer && stream->state == STREAM_OPEN)
+		loop_task_schedule(stream->loop, &stream->resume_task);
+}
+
+static void on_stream_resume(void *data)
+{
+	struct stream *stream = OBJ_CAST(struct stream, STREAM_MAGIC, data);
+
+	stream->layer->on_read_start(stream->data);
 }
 
 void stream_shutdown(struct stream *stream)

@@ -20,6 +20,13 @@ enum stream_state {
 	STREAM_CLOSED,	  /* only kept until no frame holds it */
 };
 
+/* What stands between a stream and its owner (tls.c); data and the other callbacks are its own. */
+struct stream_layer {
+	void (*on_read_start)(void *data); /* what it kept back may be read now */
+	void (*on_eof)(void *data);	   /* while open; it may end the stream with an error */
+	void (*on_gone)(void *data);	   /* the stream is closed, before on_closed */
+};
+
 struct stream {
 	struct list garbage_node; /* first: loop_defer_free */
 	unsigned magic;
@@ -27,7 +34,8 @@ struct stream {
 	struct loop *loop;
 	const struct stream_ops *ops;
 	void *data;
-	struct connector *connector; /* CONNECTING only */
+	const struct stream_layer *layer; /* NULL: none */
+	struct connector *connector;	  /* CONNECTING only */
 	struct watch *watch;
 	int fd;
 	bool is_reading;
@@ -37,7 +45,8 @@ struct stream {
 	unsigned watched;
 	struct buf out; /* produced, refused by the socket */
 	struct loop_task write_task;
-	struct timer timer; /* drain and linger */
+	struct loop_task resume_task; /* reading goes on: the layer's */
+	struct timer timer;	      /* drain and linger */
 	char peer[STREAM_PEER_MAX];
 };
 
