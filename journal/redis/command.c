@@ -7,6 +7,7 @@
 #include "journal/crdt_log.h"
 #include "journal/journal.h"
 #include "journal/key.h"
+#include "journal/redis/resp.h"
 #include "journal/redis/script_source.h"
 #include "src/base/error.h"
 #include "src/base/text.h"
@@ -42,6 +43,7 @@ static const struct {
 	[REDIS_SCRIPT_ADMIN_REPAIR] = {SCRIPT_ADMIN_REPAIR_SHA, SCRIPT_ADMIN_REPAIR_SOURCE},
 	[REDIS_SCRIPT_ADMIN_TRUNCATE] = {SCRIPT_ADMIN_TRUNCATE_SHA, SCRIPT_ADMIN_TRUNCATE_SOURCE},
 	[REDIS_SCRIPT_APPEND] = {SCRIPT_APPEND_SHA, SCRIPT_APPEND_SOURCE},
+	[REDIS_SCRIPT_CLAIM] = {SCRIPT_CLAIM_SHA, SCRIPT_CLAIM_SOURCE},
 	[REDIS_SCRIPT_CRDT_APPEND] = {SCRIPT_CRDT_APPEND_SHA, SCRIPT_CRDT_APPEND_SOURCE},
 	[REDIS_SCRIPT_CRDT_COMPACT] = {SCRIPT_CRDT_COMPACT_SHA, SCRIPT_CRDT_COMPACT_SOURCE},
 	[REDIS_SCRIPT_CRDT_DELETE] = {SCRIPT_CRDT_DELETE_SHA, SCRIPT_CRDT_DELETE_SOURCE},
@@ -82,6 +84,8 @@ void redis_command_init(struct redis_command *command,
 void redis_command_fini(struct redis_command *command)
 {
 	command->is_asking = false;
+	resp_reply_free(command->kept_);
+	command->kept_ = NULL;
 	buf_fini(&command->text);
 }
 
@@ -95,6 +99,7 @@ static void begin(struct redis_command *command, size_t count)
 	buf_reset(&command->text);
 	command->sent = 0;
 	command->is_asking = false;
+	command->is_ack_wanted = false;
 	/* Saves most commands a second allocation. The sticky is_full is looked at by put. */
 	(void)buf_reserve(&command->text, COMMAND_USUAL_BYTES);
 	(void)buf_append_byte(&command->text, '*');
@@ -203,6 +208,7 @@ void redis_command_append(struct redis_command *command, const struct key_names 
 		put_payload(command, &append->events[i]);
 	if (append->snapshot)
 		put_payload(command, append->snapshot);
+	command->is_ack_wanted = true;
 }
 
 void redis_command_put(struct redis_command *command, const struct key_names *names,
@@ -223,6 +229,7 @@ void redis_command_put(struct redis_command *command, const struct key_names *na
 	put_idempotency(command, change->idempotency);
 	if (change->state)
 		put_payload(command, change->state);
+	command->is_ack_wanted = true;
 }
 
 void redis_command_script(struct redis_command *command, enum redis_script script,
@@ -239,19 +246,33 @@ void redis_command_script(struct redis_command *command, enum redis_script scrip
 		put(command, args[i]);
 }
 
+/* In the order of enum record_head_field. */
+static const struct span head_fields[] = {SPAN_LIT("s"),  SPAN_LIT("g"),  SPAN_LIT("x"),
+					  SPAN_LIT("zs"), SPAN_LIT("zt"), SPAN_LIT("zp"),
+					  SPAN_LIT("v")};
+#define HEAD_FIELDS (sizeof(head_fields) / sizeof(*head_fields))
+
+void redis_command_claim(struct redis_command *command, struct span head_key, struct span claim_key,
+			 uint64_t incarnation)
+{
+	const struct span keys[] = {head_key, claim_key};
+	char digits[TEXT_U64_DIGITS];
+	struct span args[1 + HEAD_FIELDS] = {text_from_u64(incarnation, digits)};
+
+	memcpy(args + 1, head_fields, sizeof(head_fields));
+	redis_command_script(command, REDIS_SCRIPT_CLAIM, keys, 2, args, 1 + HEAD_FIELDS);
+	command->is_ack_wanted = true;
+}
+
 void redis_command_head(struct redis_command *command, struct span head_key, bool is_verify)
 {
-	/* In the order of enum record_head_field. */
-	static const struct span fields[] = {SPAN_LIT("s"),  SPAN_LIT("g"),  SPAN_LIT("x"),
-					     SPAN_LIT("zs"), SPAN_LIT("zt"), SPAN_LIT("zp"),
-					     SPAN_LIT("v")};
-	size_t count = is_verify ? 3 : sizeof(fields) / sizeof(*fields);
+	size_t count = is_verify ? 3 : HEAD_FIELDS;
 
 	begin(command, 2 + count);
 	put(command, SPAN_LIT("HMGET"));
 	put(command, head_key);
 	for (size_t i = 0; i < count; i++)
-		put(command, fields[i]);
+		put(command, head_fields[i]);
 }
 
 void redis_command_events(struct redis_command *command, struct span events_key, uint64_t first,

@@ -20,11 +20,14 @@ struct redis_command {
 	struct list node;
 	/* The reply; borrowed until the callback returns. */
 	void (*on_reply)(struct redis_command *command, const struct redisReply *reply);
-	struct buf text;  /* all of it, sent or not */
-	size_t sent;	  /* bytes handed to the stream */
-	uint64_t sent_ns; /* when the last of them were */
-	bool is_asking;	  /* text begins with ASKING, whose reply comes before */
-	bool is_asked;	  /* and has come */
+	struct buf text;    /* all of it, sent or not */
+	size_t sent;	    /* bytes handed to the stream */
+	uint64_t sent_ns;   /* when the last of them were */
+	bool is_ack_wanted; /* its reply comes when replicas were waited for, or with an error */
+	long long acks;	    /* how many had it then; -1: Redis did not say */
+	struct redisReply *kept_; /* the connection's, meanwhile */
+	bool is_asking;		  /* text begins with ASKING, whose reply comes before */
+	bool is_asked;		  /* and has come */
 };
 
 /* Everything zero but the callback. */
@@ -54,6 +57,7 @@ void redis_command_put(struct redis_command *command, const struct key_names *na
 /* The scripts beside meta.lua, which is no EVALSHA. */
 enum redis_script {
 	REDIS_SCRIPT_APPEND,
+	REDIS_SCRIPT_CLAIM,
 	REDIS_SCRIPT_CRDT_APPEND,
 	REDIS_SCRIPT_CRDT_COMPACT,
 	REDIS_SCRIPT_CRDT_DELETE,
@@ -79,6 +83,11 @@ enum redis_script {
 void redis_command_script(struct redis_command *command, enum redis_script script,
 			  const struct span *keys, size_t key_count, const struct span *args,
 			  size_t arg_count);
+
+/* All fields of a head, and a write behind it that replicas are waited for: EVALSHA of claim.lua.
+ */
+void redis_command_claim(struct redis_command *command, struct span head_key, struct span claim_key,
+			 uint64_t incarnation);
 
 /* HMGET of the head: s g x, and the other fields too when not is_verify. */
 void redis_command_head(struct redis_command *command, struct span head_key, bool is_verify);

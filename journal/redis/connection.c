@@ -4,11 +4,13 @@
  *    ^                   |                        |
  *    +---------- broke, refused, silent, stopped -+
  *
- * Commands: unsent_ -> (bytes handed to the stream) -> in_flight_ -> reply. */
+ * Commands: unsent -> (bytes handed to the stream) -> in_flight -> [held until WAIT's] reply. */
 #include "journal/redis/connection.h"
 
 #include <stdio.h>
 #include <string.h>
+
+#include <hiredis/hiredis.h>
 
 #include "journal/redis/greeting.h"
 #include "journal/redis/link.h"
@@ -35,8 +37,11 @@ struct redis_connection {
 	struct list unsent;
 	struct list in_flight;
 	size_t in_flight_count;
-	struct timer reply_timer; /* something is due */
-	uint64_t heard_ns;	  /* when bytes arrived last */
+	struct list held;	   /* answered; the WAIT behind them is not */
+	struct redis_command wait; /* in flight: nothing is sent */
+	bool is_wait_due;	   /* something was sent that wants one */
+	struct timer reply_timer;  /* something is due */
+	uint64_t heard_ns;	   /* when bytes arrived last */
 	char seen[GREETING_CREATED_MAX];
 	const char *durability;
 	struct error reason;
@@ -61,6 +66,27 @@ static void let_go(struct redis_connection *c)
 	greeting_fini(&c->greeting);
 }
 
+static void release(struct redis_command *command)
+{
+	resp_reply_free(command->kept_);
+	command->kept_ = NULL;
+}
+
+/* In the order they were given; but the one whose reply was too large is the first. */
+static void gather_lost(struct redis_connection *c, struct list *lost, bool is_too_large)
+{
+	list_remove(&c->wait.node);
+	c->is_wait_due = false;
+	list_for_each (node, &c->held)
+		release(list_entry(node, struct redis_command, node));
+	if (!is_too_large)
+		list_splice_back(lost, &c->held);
+	list_splice_back(lost, &c->in_flight);
+	list_splice_back(lost, &c->held);
+	list_splice_back(lost, &c->unsent);
+	c->in_flight_count = 0;
+}
+
 /* The callback comes last: it may stop or free nothing, but send. */
 static void on_down(void *data, const struct error *why)
 {
@@ -71,9 +97,7 @@ static void on_down(void *data, const struct error *why)
 	let_go(c);
 	c->reason = *why;
 	enter(c, DOWN);
-	list_splice_back(&lost, &c->in_flight);
-	c->in_flight_count = 0;
-	list_splice_back(&lost, &c->unsent);
+	gather_lost(c, &lost, why->status == ST_OUT_OF_RANGE);
 	if (was_ready)
 		c->ops->on_lost(c->data, &lost, why);
 	else
@@ -126,13 +150,33 @@ static void arm_reply_timer(struct redis_connection *c)
 		timer_start(&c->reply_timer, reply_deadline(c, command));
 }
 
+/* Behind the last command that went out whole. */
+static void say_wait(struct redis_connection *c, struct buf *out)
+{
+	bool is_between = list_is_empty(&c->unsent) ||
+			  list_entry(c->unsent.next, struct redis_command, node)->sent == 0;
+
+	if (!c->is_wait_due || !is_between || list_is_linked(&c->wait.node) ||
+	    !buf_append(out, buf_span(&c->wait.text)))
+		return; /* asked again when there is room */
+	c->is_wait_due = false;
+	c->wait.sent_ns = loop_now_ns(c->loop);
+	list_push_back(&c->in_flight, &c->wait.node);
+	c->in_flight_count++;
+}
+
+static bool may_send(const struct redis_connection *c, const struct buf *out)
+{
+	return !list_is_empty(&c->unsent) && buf_len(out) < STREAM_CHUNK_BYTES &&
+	       c->in_flight_count < c->params.pipeline_max && !list_is_linked(&c->wait.node);
+}
+
 /* A large command goes out in slices, so that it never asks more of the stream than it takes. */
 static void on_produce(void *data, struct buf *out)
 {
 	struct redis_connection *c = data;
 
-	while (!list_is_empty(&c->unsent) && buf_len(out) < STREAM_CHUNK_BYTES &&
-	       c->in_flight_count < c->params.pipeline_max) {
+	while (may_send(c, out)) {
 		struct redis_command *command =
 			list_entry(c->unsent.next, struct redis_command, node);
 		size_t room = STREAM_CHUNK_BYTES - buf_len(out);
@@ -145,10 +189,12 @@ static void on_produce(void *data, struct buf *out)
 		command->sent_ns = loop_now_ns(c->loop);
 		if (command->sent < redis_command_len(command))
 			break;
+		c->is_wait_due |= command->is_ack_wanted;
 		list_remove(&command->node);
 		list_push_back(&c->in_flight, &command->node);
 		c->in_flight_count++;
 	}
+	say_wait(c, out);
 	arm_reply_timer(c);
 }
 
@@ -156,6 +202,9 @@ static void give(struct redis_connection *c, struct redis_command *command)
 {
 	command->sent = 0;
 	command->is_asked = false;
+	command->acks = -1;
+	if (c->params.replicas_ack == 0)
+		command->is_ack_wanted = false;
 	list_push_back(&c->unsent, &command->node);
 	link_want_write(&c->link);
 }
@@ -230,6 +279,7 @@ static void on_open(void *data)
 		       c->params.is_of_cluster ? GREETING_OF_CLUSTER
 		       : c->params.is_guest    ? GREETING_OF_GUEST
 					       : GREETING_OF_JOURNAL);
+	c->greeting.replicas_ack = c->params.replicas_ack;
 	send_greeting(c);
 }
 
@@ -239,6 +289,36 @@ static void on_heard(void *data)
 	struct redis_connection *c = data;
 
 	c->heard_ns = loop_now_ns(c->loop);
+}
+
+/* Callbacks may drop the connection: then the rest of what was held is lost with it. */
+static void on_wait(struct redis_command *wait, const struct redisReply *reply)
+{
+	struct redis_connection *c = container_of(wait, struct redis_connection, wait);
+	long long acks = reply->type == REDIS_REPLY_INTEGER ? reply->integer : -1;
+	struct list *node;
+
+	while ((node = list_pop_front(&c->held))) {
+		struct redis_command *command = list_entry(node, struct redis_command, node);
+		struct redisReply *kept = command->kept_;
+
+		command->kept_ = NULL;
+		command->acks = acks;
+		command->on_reply(command, kept);
+		resp_reply_free(kept);
+	}
+}
+
+/* An error was no write. */
+static bool hold(struct redis_connection *c, struct redis_command *command,
+		 const struct redisReply *reply)
+{
+	if (!command->is_ack_wanted || reply->type == REDIS_REPLY_ERROR)
+		return false;
+	link_keep(&c->link);
+	command->kept_ = (struct redisReply *)reply; /* ours, now */
+	list_push_back(&c->held, &command->node);
+	return true;
 }
 
 static void on_reply(void *data, const struct redisReply *reply)
@@ -261,6 +341,8 @@ static void on_reply(void *data, const struct redisReply *reply)
 	c->in_flight_count--;
 	if (!list_is_empty(&c->unsent))
 		link_want_write(&c->link);
+	if (hold(c, command, reply))
+		return;
 	command->on_reply(command, reply);
 	if (c->state == GREETING)
 		check_greeting(c);
@@ -289,6 +371,21 @@ void redis_connection_start(struct redis_connection *c)
 	link_start(&c->link);
 }
 
+static void init_wait(struct redis_connection *c)
+{
+	char replicas[16];
+	char timeout[24];
+	const char *words[] = {"WAIT", replicas, timeout, NULL};
+
+	(void)snprintf(replicas, sizeof(replicas), "%u", c->params.replicas_ack);
+	(void)snprintf(timeout, sizeof(timeout), "%llu",
+		       (unsigned long long)c->params.ack_timeout_ms);
+	redis_command_init(&c->wait, on_wait);
+	redis_command_words(&c->wait, words);
+	if (c->params.replicas_ack)
+		c->params.command_timeout_ms += c->params.ack_timeout_ms; /* silence as ordered */
+}
+
 struct redis_connection *redis_connection_new(struct loop *loop,
 					      const struct redis_connection_params *params,
 					      const struct redis_connection_ops *ops, void *data)
@@ -315,6 +412,8 @@ struct redis_connection *redis_connection_new(struct loop *loop,
 	c->durability = "unknown";
 	list_init(&c->unsent);
 	list_init(&c->in_flight);
+	list_init(&c->held);
+	init_wait(c);
 	timer_init(&c->reply_timer, loop, on_reply_timer, c);
 	link_init(&c->link, loop, &link, &link_ops, c);
 	address_print(&link.address, address, sizeof(address));
@@ -324,12 +423,16 @@ struct redis_connection *redis_connection_new(struct loop *loop,
 
 void redis_connection_free(struct redis_connection *c)
 {
+	struct list lost = LIST_INIT(lost);
+
 	if (!c)
 		return;
 	let_go(c);
 	link_fini(&c->link);
-	while (list_pop_front(&c->in_flight) || list_pop_front(&c->unsent))
+	gather_lost(c, &lost, false);
+	while (list_pop_front(&lost))
 		continue;
+	redis_command_fini(&c->wait);
 	mem_free(c->namespace_text);
 	mem_free(c);
 }

@@ -11,7 +11,12 @@
 /* One pipelined connection to Redis that opens itself again. Everything given to it in one turn of
  * the loop leaves in one write, so Redis makes it durable with one fsync. Replies are matched by
  * order; when the connection breaks, everything without a reply comes back by on_lost, and its
- * owner knows from command->sent whether it may have been executed. */
+ * owner knows from command->sent whether it may have been executed.
+ *
+ * With replicas_ack a WAIT follows what was sent in a turn, and nothing else until its answer is
+ * there: Redis does not look at a connection that waits, and what gathers meanwhile shares the next
+ * one. WAIT speaks of the last write of its own connection, and replicas take writes in order, so
+ * it speaks of all that went before on it. */
 struct loop;
 struct error;
 struct redis_connection;
@@ -23,6 +28,8 @@ struct redis_connection_params {
 	uint64_t command_timeout_ms;   /* nothing heard for so long while a reply is due: closed */
 	uint64_t backoff_min_ms;
 	uint64_t backoff_max_ms;
+	unsigned replicas_ack; /* so many replicas must have what is_ack_wanted says; 0: none */
+	uint64_t ack_timeout_ms;
 	size_t pipeline_max;   /* commands sent and not answered; further ones wait here */
 	bool is_of_cluster;    /* greeted without a word on the journal: it may be elsewhere */
 	bool is_loss_expected; /* the journal lives in the server's memory: empty after a restart */

@@ -453,6 +453,7 @@ static struct journal_request *append_or_delete(struct crdt_op *op, const struct
 	else
 		redis_command_script(&op->request->command, REDIS_SCRIPT_CRDT_DELETE, keys, 2,
 				     args + 2, 4);
+	op->request->command.is_ack_wanted = true;
 	return admit(op);
 }
 

@@ -329,7 +329,14 @@ static void on_probe(struct redis_command *command, const redisReply *reply)
 	struct error error;
 	bool is_again = false;
 
-	if (greeting_probe_reply(command, reply, &is_again, &error) != ST_OK) {
+	if (command->is_ack_wanted && !reply_is_error(reply) &&
+	    command->acks < (long long)g->replicas_ack && g->state != GREETING_FAILED) {
+		(void)error_set(&g->error, ST_UNAVAILABLE,
+				"%lld replicas of this redis have what was written, but "
+				"journal.replicas_ack is %u",
+				command->acks < 0 ? 0 : command->acks, g->replicas_ack);
+		fail(g, true);
+	} else if (greeting_probe_reply(command, reply, &is_again, &error) != ST_OK) {
 		if (reply_is_error(reply)) {
 			fail_reply(g, reply);
 		} else if (g->state != GREETING_FAILED) {

@@ -33,7 +33,8 @@ struct greeting {
 	struct error error;	   /* read only; why it failed */
 	const char *durability;	   /* read only; "always", "everysec", "memory", "unknown" */
 	char created[GREETING_CREATED_MAX]; /* read only; of the journal that is there */
-	struct list to_send;		    /* struct redis_command; the caller takes them */
+	unsigned replicas_ack; /* so many must have what was written here; after greeting_start */
+	struct list to_send;   /* struct redis_command; the caller takes them */
 	unsigned awaited_;
 	bool is_meta_good_;
 	const struct redis_url *url_; /* borrowed */

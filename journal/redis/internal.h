@@ -42,6 +42,8 @@ struct redis_journal {
 	size_t max_pending;
 	redis_journal_state_fn on_state;
 	void *data;
+	unsigned replicas_ack; /* so many replicas must have a write, or its outcome is unknown */
+	uint64_t ack_timeout_ms;
 	struct list all;     /* every request that still owes its caller a callback */
 	struct list orphans; /* those of which only the reply is still to come */
 	struct list waiting;
@@ -73,6 +75,7 @@ struct redis_journal {
 	struct metrics_series *verify_seconds;
 	struct metrics_series *events;
 	struct metrics_series *resends;
+	struct metrics_series *short_acks;
 	struct metrics_series *connected;
 	struct metrics_series *pending_gauge;
 };
@@ -134,6 +137,7 @@ struct redis_request {
 	char *keys; /* owned: head key, then events key */
 	size_t head_key_len;
 	size_t events_key_len;
+	unsigned partition;
 	uint64_t next; /* first event not handed over */
 	size_t page;
 };
@@ -143,6 +147,9 @@ struct redis_journal *redis_journal_of(const struct journal *journal);
 /* slot: where it was met, or SLOT_ANY. */
 void redis_journal_alarm(struct redis_journal *j, const struct error *error, bool is_sick,
 			 unsigned slot);
+
+/* Too few replicas had a write: err says so, and the journal is not ready until they do. */
+void redis_journal_short(struct redis_journal *j, long long acks, unsigned slot, struct error *err);
 
 /* request.c */
 struct redis_request *redis_request_of_command(struct redis_command *command);
@@ -182,6 +189,9 @@ bool redis_request_is_write(const struct redis_request *r);
 void redis_request_fail(struct redis_request *r, const struct error *error);
 /* The same at the end of the turn; in a later one when requests failed in this one already. */
 void redis_request_fail_later(struct redis_request *r, const struct error *error);
+/* A head with all its fields; with replicas_ack as a claim, so that nothing is shown that a
+ * failover could take back. */
+void redis_request_ask_head(struct redis_request *r, unsigned partition, struct span head_key);
 /* Releases it; it must be linked nowhere but in `all`. */
 void redis_request_free(struct redis_request *r);
 /* Before the final callback: takes it out of every list; an orphan afterwards when its reply is

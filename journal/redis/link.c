@@ -116,13 +116,20 @@ static void on_read(void *data, struct span bytes)
 	/* Callbacks may drop the link, or stop it and start it anew. */
 	while (result == PARSE_DONE && l->attempt_ == attempt && l->state == LINK_OPEN) {
 		result = resp_next(l->resp_, &reply, &error);
+		l->is_kept_ = false;
 		if (result == PARSE_DONE)
 			l->ops_->on_reply(l->data_, reply);
 		else if (result == PARSE_BAD)
 			link_drop(l, false, &error);
-		resp_reply_free(reply);
+		if (!l->is_kept_)
+			resp_reply_free(reply);
 		reply = NULL;
 	}
+}
+
+void link_keep(struct link *l)
+{
+	l->is_kept_ = true;
 }
 
 void link_want_write(struct link *l)

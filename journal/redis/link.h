@@ -51,6 +51,7 @@ struct link {
 	struct resp *resp_;
 	struct timer retry_timer_;
 	uint64_t backoff_ms_;
+	bool is_kept_;
 	unsigned attempt_; /* counts streams: a callback may end one and open the next */
 };
 
@@ -74,6 +75,9 @@ void link_drop(struct link *link, bool is_slow, const struct error *why);
 
 /* All is well: the next backoff is the shortest. */
 void link_calm(struct link *link);
+
+/* Within on_reply: the reply is the caller's from now on, who releases it with resp_reply_free. */
+void link_keep(struct link *link);
 
 /* While open. */
 void link_want_write(struct link *link);

@@ -45,7 +45,7 @@ static void ask(struct redis_request *r, enum load_step step)
 		redis_command_events(&r->command, events_key(r), r->next, r->head.sequence,
 				     r->page);
 	else
-		redis_command_head(&r->command, head_key(r), step == LOAD_RECHECK);
+		redis_command_head(&r->command, head_key(r), true);
 	redis_request_count(r);
 }
 
@@ -190,7 +190,7 @@ struct journal_request *redis_load(struct journal *journal, const struct journal
 		r->head_key_len = names.head.len;
 		r->events_key_len = names.events.len;
 		r->step = LOAD_HEAD;
-		redis_command_head(&r->command, head_key(r), false);
+		redis_request_ask_head(r, names.partition, head_key(r));
 	} else {
 		redis_request_fail_later(r, &error);
 	}

@@ -99,7 +99,11 @@ static void on_probe(struct redis_command *command, const struct redisReply *rep
 	struct error error;
 
 	j->is_probing = false;
-	if (greeting_probe_reply(command, reply, &is_again, &error) != ST_OK) {
+	if (command->is_ack_wanted && !reply_is_error(reply) &&
+	    command->acks < (long long)j->replicas_ack) {
+		redis_journal_short(j, command->acks, j->sick_slot, &error);
+		timer_start_in(&j->probe_timer, PROBE_MS);
+	} else if (greeting_probe_reply(command, reply, &is_again, &error) != ST_OK) {
 		j->sick = error;
 		timer_start_in(&j->probe_timer, PROBE_MS);
 	} else if (is_again && redis_node_is_ready(node)) {
@@ -352,6 +356,7 @@ static void make_metrics(struct redis_journal *j, struct metrics *metrics)
 	j->append_seconds = series(metrics, METRIC_JOURNAL_APPEND_SECONDS, NULL);
 	j->verify_seconds = series(metrics, METRIC_JOURNAL_VERIFY_SECONDS, NULL);
 	j->events = series(metrics, METRIC_JOURNAL_EVENTS, NULL);
+	j->short_acks = series(metrics, METRIC_JOURNAL_SHORT_ACKS, NULL);
 	j->resends = series(metrics, METRIC_JOURNAL_RESENDS, NULL);
 	j->connected = series(metrics, METRIC_JOURNAL_CONNECTED, NULL);
 	j->pending_gauge = series(metrics, METRIC_JOURNAL_PENDING, NULL);
@@ -428,6 +433,8 @@ static struct redis_journal *journal_new(struct loop *loop,
 	j->loop = loop;
 	j->namespace_text = mem_strdup(namespace_text);
 	j->max_pending = params->max_pending;
+	j->replicas_ack = params->replicas_ack;
+	j->ack_timeout_ms = params->ack_timeout_ms;
 	j->sick_slot = SLOT_ANY;
 	list_init(&j->all);
 	list_init(&j->orphans);
@@ -464,6 +471,8 @@ static void open_connection(struct redis_journal *j, const struct redis_journal_
 				.command_timeout_ms = params->command_timeout_ms,
 				.backoff_min_ms = j->backoff_min_ms,
 				.backoff_max_ms = j->backoff_max_ms,
+				.replicas_ack = j->replicas_ack,
+				.ack_timeout_ms = j->ack_timeout_ms,
 				.pipeline_max =
 					params->pipeline_max ? params->pipeline_max : PIPELINE_MAX,
 				.is_loss_expected = j->embedded && params->durability &&

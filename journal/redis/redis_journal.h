@@ -27,6 +27,8 @@ struct redis_journal_params {
 	const char *password;	  /* instead of the URL's; NULL: none of its own */
 	uint64_t lock_timeout_ms; /* embedded: how long a held lock is waited for; 0: 10 s */
 	size_t pipeline_max;	  /* commands without a reply; further ones wait; 0: 1024 */
+	unsigned replicas_ack;	  /* replicas that must have a write before it counts; 0: none */
+	uint64_t ack_timeout_ms;  /* how long they are waited for; too few: outcome unknown */
 	size_t max_pending;	  /* requests waiting at all; more get ST_RESOURCE_EXHAUSTED */
 	uint64_t backoff_min_ms;
 	uint64_t backoff_max_ms;

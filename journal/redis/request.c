@@ -442,6 +442,34 @@ static void get_reply(struct redis_request *r, const struct redisReply *reply)
 		get_done(r, &found, JOURNAL_OK, NULL);
 }
 
+static bool is_short(const struct redis_request *r)
+{
+	return r->command.is_ack_wanted &&
+	       r->command.acks < (long long)redis_journal_of(r->base.journal)->replicas_ack;
+}
+
+void redis_journal_short(struct redis_journal *j, long long acks, unsigned slot, struct error *err)
+{
+	if (acks < 0)
+		(void)error_set(err, ST_UNAVAILABLE, "redis refused to wait for replicas");
+	else
+		(void)error_set(err, ST_UNAVAILABLE,
+				"%lld of %u replicas had it within %llu ms: the outcome is unknown",
+				acks, j->replicas_ack, (unsigned long long)j->ack_timeout_ms);
+	if (j->short_acks)
+		metrics_add(j->short_acks, 1);
+	redis_journal_alarm(j, err, true, slot);
+}
+
+/* It is in the primary; whether it survives that, nobody knows. Not an acknowledgement. */
+static void on_short(struct redis_request *r)
+{
+	struct error error;
+
+	redis_journal_short(redis_journal_of(r->base.journal), r->command.acks, r->slot, &error);
+	redis_request_fail(r, &error);
+}
+
 static void on_reply(struct redis_command *command, const struct redisReply *reply)
 {
 	struct redis_request *r = redis_request_of_command(command);
@@ -450,6 +478,8 @@ static void on_reply(struct redis_command *command, const struct redisReply *rep
 		redis_request_free(r);
 	else if (reply_is_error(reply))
 		on_error_reply(r, reply);
+	else if (is_short(r))
+		on_short(r);
 	else if (r->kind == REQUEST_APPEND)
 		append_reply(r, reply);
 	else if (r->kind == REQUEST_VERIFY)
@@ -557,6 +587,21 @@ struct journal_request *redis_put(struct journal *journal, const struct journal_
 	return &r->base;
 }
 
+void redis_request_ask_head(struct redis_request *r, unsigned partition, struct span head_key)
+{
+	struct redis_journal *j = redis_journal_of(r->base.journal);
+	const struct key_part part = {partition, "w", SPAN_LIT("claim")};
+	struct key_part_name claim;
+	struct error ignored;
+
+	if (j->replicas_ack == 0) {
+		redis_command_head(&r->command, head_key, false);
+		return;
+	}
+	BUG_ON(key_render_part(j->namespace_text, &part, &claim, &ignored) != ST_OK);
+	redis_command_claim(&r->command, head_key, claim.key, j->base.incarnation);
+}
+
 struct journal_request *redis_get(struct journal *journal, const struct journal_key *key,
 				  uint64_t deadline_ns, journal_get_fn on_done, void *data)
 {
@@ -569,7 +614,7 @@ struct journal_request *redis_get(struct journal *journal, const struct journal_
 
 	r->on_get = on_done;
 	if (st == ST_OK)
-		redis_command_head(&r->command, names.head, false);
+		redis_request_ask_head(r, names.partition, names.head);
 	else
 		redis_request_fail_later(r, &error);
 	redis_request_admit(r);

@@ -192,6 +192,8 @@ static enum status server_open_journal(struct server *server, struct error *err)
 		.redis_server = config->journal_redis_server,
 		.sentinel_user = config->journal_sentinel_user,
 		.command_timeout_ms = config->journal_timeout_ms,
+		.replicas_ack = (unsigned)config->journal_replicas_ack,
+		.ack_timeout_ms = config->journal_ack_timeout_ms,
 		.lock_timeout_ms = config->journal_lock_timeout_ms,
 		.pipeline_max = config->journal_pipeline_max,
 		.max_pending = config->journal_pending_max,

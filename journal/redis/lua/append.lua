@@ -18,7 +18,12 @@ if s ~= ARGV[2] or g ~= ARGV[3] then
   local id = string.format('%.0f-0', tonumber(ARGV[2]) + 1)
   local e = redis.call('XRANGE', KEYS[2], id, id)
   local f = e[1] and e[1][2]
-  if f and f[2] == ARGV[5] then return {'DUP', s, g, f[4]} end
+  if f and f[2] == ARGV[5] then
+    -- Changes nothing, but is a write: a WAIT behind it speaks of that event too, whose own write
+    -- may have come over another connection.
+    redis.call('HSET', KEYS[1], 'g', g)
+    return {'DUP', s, g, f[4]}
+  end
   return {'CONFLICT', s, g}
 end
 redis.call('XLEN', KEYS[3])

@@ -13,5 +13,7 @@ if not h[2] then
   redis.call('HSET', KEYS[1], 's', s, 'x', ARGV[1])
   redis.call('HDEL', KEYS[1], 'zs', 'zp', 'zw', 'n')
   redis.call('UNLINK', KEYS[2])
+else
+  redis.call('HSET', KEYS[1], 's', s) -- a WAIT behind it speaks of the deletion
 end
 return {'OK', s}

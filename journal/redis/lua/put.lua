@@ -13,10 +13,15 @@ if h[1] and not h[4] then return {'KIND', s, g} end
 local d = h[5] or '\0'
 local n = string.byte(d)
 if s ~= ARGV[2] or g ~= ARGV[3] then
-  if g == ARGV[4] then return {'DUP', s, g, g} end
+  -- A DUP writes what is there, so that a WAIT behind it speaks of that write too.
+  if g == ARGV[4] then
+    redis.call('HSET', KEYS[1], 'g', g)
+    return {'DUP', s, g, g}
+  end
   local at = 2
   for i = 1, n do
     if string.sub(d, at + 4, at + 19) == ARGV[5] then
+      redis.call('HSET', KEYS[1], 'g', g)
       return {'DUP', s, g, string.sub(d, at + 20, at + 35)}
     end
     at = at + 4 + struct.unpack('>I4', d, at)

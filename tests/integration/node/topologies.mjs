@@ -24,6 +24,14 @@ async function startServer(world, args = [], password = undefined) {
   return program;
 }
 
+// A primary and one replica; nobody fails over but the test.
+export async function startPair(world) {
+  const primary = await startServer(world);
+  const replica = await startServer(world, ['--replicaof', `${HOST} ${primary.port}`]);
+  await waitFor('the replica', async () => (await ask(primary, 'ROLE'))[2].length === 1);
+  return { primary, replica };
+}
+
 // A primary, its replicas, and sentinels that take it for dead after a second.
 export async function startSentinels(world, { replicas = 2, sentinels = 3 } = {}) {
   const servers = [await startServer(world)];
