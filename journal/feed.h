@@ -32,6 +32,9 @@ struct journal_any;
 #define FEED_ATTRIBUTES_MAX ((size_t)64)
 /* Attributes and data of a message together. */
 #define FEED_MESSAGE_BYTES_MAX ((size_t)4 * 1024 * 1024)
+/* What a dead letter may say beside its message, however large that is: else it could not be put
+ * away, and would hold up its entity for ever. */
+#define FEED_LETTER_EXTRA_MAX ((size_t)64 * 1024)
 
 enum feed_kind {
 	FEED_EVENT_LOG, /* of a persistence id, in one partition */

@@ -570,12 +570,13 @@ static enum status put_addition(struct redis_feed *f, struct feed_request *q,
 	enum { FIXED = 6, TAIL = 2 };
 	struct span words[FIXED + 2 * FEED_ATTRIBUTES_MAX + TAIL];
 	char digits[TEXT_U64_DIGITS];
+	bool is_letter = addition->target == FEED_TO_DEAD_LETTERS;
+	size_t max = FEED_MESSAGE_BYTES_MAX + (is_letter ? FEED_LETTER_EXTRA_MAX : 0);
 	size_t bytes = addition->data.len;
 	struct key_part_name name;
 	size_t n = 0;
 	enum status st =
-		render(f, addition->partition, addition->target == FEED_TO_TOPIC ? "t" : "dl",
-		       addition->name, &name, err);
+		render(f, addition->partition, is_letter ? "dl" : "t", addition->name, &name, err);
 
 	if (st != ST_OK)
 		return st;
@@ -594,10 +595,9 @@ static enum status put_addition(struct redis_feed *f, struct feed_request *q,
 		words[n++] = addition->attributes[i].value;
 		bytes += addition->attributes[i].name.len + addition->attributes[i].value.len;
 	}
-	if (bytes > FEED_MESSAGE_BYTES_MAX)
+	if (bytes > max)
 		return error_set(err, ST_RESOURCE_EXHAUSTED,
-				 "a message has %zu bytes, at most %zu may be", bytes,
-				 FEED_MESSAGE_BYTES_MAX);
+				 "a message has %zu bytes, at most %zu may be", bytes, max);
 	words[n++] = SPAN_LIT("data");
 	words[n++] = addition->data;
 	redis_command_spans(&q->request->command, words, n);

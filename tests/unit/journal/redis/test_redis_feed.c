@@ -311,20 +311,37 @@ static void topics_are_bounded_and_say_what_was_lost(void **state)
 
 static void what_is_too_much_is_refused(void **state)
 {
-	static uint8_t large[FEED_MESSAGE_BYTES_MAX + 1];
-	const struct feed_addition addition = {
-		.target = FEED_TO_DEAD_LETTERS,
-		.name = CONSUMER,
-		.length_max = 1,
-		.data = {large, sizeof(large)},
+	static uint8_t large[FEED_MESSAGE_BYTES_MAX + FEED_LETTER_EXTRA_MAX + 1];
+	static const struct {
+		const char *name;
+		enum feed_target target;
+		size_t bytes;
+		bool is_refused;
+	} rows[] = {
+		{"a message", FEED_TO_TOPIC, FEED_MESSAGE_BYTES_MAX, false},
+		{"one too large", FEED_TO_TOPIC, FEED_MESSAGE_BYTES_MAX + 1, true},
+		{"the letter of the largest", FEED_TO_DEAD_LETTERS,
+		 FEED_MESSAGE_BYTES_MAX + FEED_LETTER_EXTRA_MAX, false},
+		{"a letter too large", FEED_TO_DEAD_LETTERS, sizeof(large), true},
 	};
 
 	(void)state;
 	begin();
-	assert_non_null(feed_add(feed, &addition, on_done, NULL));
-	assert_false(got.is_done);
-	await();
-	assert_non_null(strstr(got.text, "at most"));
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		const struct feed_addition addition = {
+			.target = rows[i].target,
+			.name = CONSUMER,
+			.length_max = 1,
+			.data = {large, rows[i].bytes},
+		};
+
+		got.is_done = false;
+		got.text[0] = 0;
+		assert_non_null(feed_add(feed, &addition, on_done, NULL));
+		assert_false(got.is_done);
+		await();
+		UNIT_ROW(rows[i].name, (strstr(got.text, "at most") != NULL) == rows[i].is_refused);
+	}
 }
 
 static void nothing_comes_after_a_cancel(void **state)
