@@ -206,7 +206,7 @@ static bool get_number(const struct metadata *metadata, const char *key, uint64_
 static const char *protocol_of(struct span text)
 {
 	static const char *const known[] = {"grpc",    "grpc-web", "json",
-					    "forward", "effect",   "event"};
+					    "forward", "effect",   "eventing"};
 
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
 		if (span_eq_str(text, known[i]))

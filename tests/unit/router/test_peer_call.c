@@ -87,6 +87,22 @@ static void what_is_written_is_read(void **state)
 	assert_int_equal(f->metadata.count, 0);
 }
 
+static void protocols_are_known(void **state)
+{
+	static const char *const rows[] = {"grpc",    "grpc-web", "json",
+					   "forward", "effect",	  "eventing"};
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		struct peer_call call = a_call;
+
+		call.protocol = rows[i];
+		write_call(f, &call);
+		UNIT_ROW(rows[i], read_call(f, &call) == ST_OK);
+		UNIT_ROW(rows[i], strcmp(call.protocol, rows[i]) == 0);
+	}
+}
+
 /* Every item that is changed, or not there, spoils the proof. */
 static void every_item_counts(void **state)
 {
@@ -242,6 +258,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(what_is_written_is_read),
+		TEST(protocols_are_known),
 		TEST(every_item_counts),
 		TEST(occasions),
 		TEST(another_secret),
