@@ -321,6 +321,15 @@ static void sweep(struct cluster *c)
 	}
 }
 
+/* What was known holds on, and is asked for again soon. */
+static void keep_map(struct cluster *c)
+{
+	c->is_doubted = true;
+	for (unsigned slot = 0; slot < SLOT_COUNT; slot++)
+		if (owner_of(c, slot))
+			owner_of(c, slot)->is_master = true;
+}
+
 static void take_map(struct cluster *c, const redisReply *reply, const struct redis_node *from)
 {
 	struct redis_node **owners = mem_new_array(struct redis_node *, SLOT_COUNT);
@@ -334,8 +343,10 @@ static void take_map(struct cluster *c, const redisReply *reply, const struct re
 	for (unsigned slot = 0; is_good && slot < SLOT_COUNT; slot++)
 		set_owner(c, slot, owners[slot], &is_news);
 	mem_free(owners);
-	if (!is_good)
+	if (!is_good) {
+		keep_map(c);
 		return;
+	}
 	c->is_mapped = true;
 	sweep(c);
 	meta_ask(c);
