@@ -139,6 +139,8 @@ static void regress(struct lane *lane, uint64_t head)
 	if (!lane->is_fresh) {
 		/* What was read and not stored may be what was lost: begin at the checkpoint. */
 		cancel_all(lane);
+		/* Whoever takes the partition over now must not begin behind its end. */
+		lane->window.done = lane->stored;
 		load(lane);
 		return;
 	}

@@ -91,7 +91,7 @@ static void on_task(void *data)
 	const struct error *error = NULL;
 
 	(void)error_set(&away, ST_UNAVAILABLE, "away");
-	if (q->fake->is_away)
+	if (q->fake->is_away || (q->kind == FAKE_LOAD && q->fake->is_load_failing))
 		error = &away;
 	if (q->kind == FAKE_READ)
 		answer_read(q, error);

@@ -28,7 +28,8 @@ struct fake_feed {
 	struct feed_checkpoint stored;
 	size_t stores;
 	size_t reads;
-	bool is_away; /* every request fails */
+	bool is_away;	      /* every request fails */
+	bool is_load_failing; /* those for the checkpoint do */
 	/* dead letters: "<data>:<dl.attempts>:<dl.reason>" */
 	char letters[8][128];
 	size_t letter_count;

@@ -8,6 +8,7 @@
 #include "src/base/error.h"
 #include "src/base/list.h"
 #include "src/base/mem.h"
+#include "src/eventing/consumer_internal.h"
 #include "src/runtime/loop.h"
 #include "src/runtime/timer.h"
 #include "tests/fakes/fake_feed.h"
@@ -346,6 +347,36 @@ static void a_regression_stops_it_until_the_checkpoint_is_mended(void **state)
 	}
 }
 
+static bool is_loading(void *data)
+{
+	(void)data;
+	return consumer->lanes[0].state == LANE_LOADING;
+}
+
+/* Redis lost its newest entries, and the partition is another's in the same moment: what was done
+ * of the lost ones is not stored, or the next owner would begin behind the end. */
+static void what_was_lost_is_not_left_as_done(void **state)
+{
+	(void)state;
+	is_manual = true;
+	fake_feed_add(&fake, "a", 1);
+	fake_feed_add(&fake, "b", 1);
+	fake_feed_add(&fake, "c", 1);
+	open_consumer();
+	until(is_delivered, (void *)(uintptr_t) "c1");
+	fake.is_away = true;
+	while (!list_is_empty(&deliveries))
+		end_delivery(list_entry(deliveries.next, struct delivery, node), ST_OK, "");
+	until(is_away_noticed, NULL);
+	fake.is_away = false;
+	fake.is_load_failing = true;
+	fake.count = 1;
+	until(is_loading, NULL);
+	consumer_share(consumer, 0);
+	until(is_idle, NULL);
+	assert_true(fake.stored.position <= fake.count);
+}
+
 /* What is in progress ends and is stored; what waits is left to the next owner. */
 static void a_partition_that_is_another_s_is_left_in_order(void **state)
 {
@@ -399,6 +430,7 @@ int main(void)
 		TEST(begins_behind_its_checkpoint),
 		TEST(a_regression_stops_it_until_the_checkpoint_is_mended),
 		TEST(a_partition_that_is_another_s_is_left_in_order),
+		TEST(what_was_lost_is_not_left_as_done),
 		TEST(stopping_ends_what_is_in_progress_only),
 #undef TEST
 	};
