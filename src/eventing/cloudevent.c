@@ -333,8 +333,7 @@ static void set_output(struct cloudevent *event, const struct cloudevent_reply *
 	}
 }
 
-/* A header value as text; what is not a proper escape stands for itself. */
-static struct span decoded(struct span value, struct arena *arena)
+struct span cloudevent_header_text(struct span value, struct arena *arena)
 {
 	struct span text = value;
 	struct buf out;
@@ -362,7 +361,7 @@ static void set_from_metadata(struct cloudevent *event, const struct metadata *m
 		name = arena_strndup(arena, key.data, key.len);
 		/* the data's field is none of them */
 		if (name && strcmp(name, "data") != 0)
-			set(event, name, decoded(metadata->items[i].value, arena));
+			set(event, name, cloudevent_header_text(metadata->items[i].value, arena));
 	}
 }
 

@@ -56,6 +56,10 @@ struct cloudevent_reply {
 	uint64_t wall_ms;
 };
 
+/* The value of a ce- header as text: without its escapes, into the arena; what is not a proper
+ * escape stands for itself. */
+struct span cloudevent_header_text(struct span value, struct arena *arena);
+
 /* Attributes into ret_event, in the arena or borrowed from reply; data what goes with them. */
 void cloudevent_of_reply(const struct cloudevent_reply *reply, struct arena *arena,
 			 struct cloudevent *ret_event, struct span *ret_data);

@@ -32,7 +32,8 @@ struct publisher {
 struct reply {
 	struct list node;
 	struct tap *tap;
-	struct feed_request *request; /* NULL: published */
+	struct feed_request *request; /* NULL: it was tried */
+	bool is_lost;		      /* and not published */
 	struct buf bytes;
 };
 
@@ -51,6 +52,7 @@ struct tap {
 	bool has_all_requests;	 /* the client ended its half */
 	bool was_full;		 /* the handler is owed on_drained */
 	bool is_finished;	 /* the handler is gone */
+	bool is_broken;		 /* a reply is missing: none after it goes to the client */
 	struct grpc_status status;
 	struct metadata trailers;
 };
@@ -89,16 +91,22 @@ static void tap_free(struct tap *tap)
 
 /* ---- to the client ----------------------------------------------------------------------------
  */
+/* Whatever end the handler has come to or will come to: what was missing came before it. */
 static void fail(struct tap *tap, enum status code, struct span message)
 {
-	if (tap->status.code == ST_OK)
-		tap->status = (struct grpc_status){.code = code, .message = message};
+	tap->is_broken = true;
+	tap->status = (struct grpc_status){.code = code, .message = message};
 }
 
+/* Replies before an error of the handler are the client's, published later or not. */
 static void pass_reply(struct tap *tap, struct reply *reply)
 {
-	if (tap->outer && tap->status.code == ST_OK &&
-	    tap->outer->front->send(tap->outer, buf_span(&reply->bytes)) != ST_OK)
+	if (tap->is_broken)
+		; /* it would stand where another is missing */
+	else if (reply->is_lost)
+		fail(tap, ST_UNAVAILABLE, SPAN_LIT("the reply was not published to its topic"));
+	else if (tap->outer &&
+		 tap->outer->front->send(tap->outer, buf_span(&reply->bytes)) != ST_OK)
 		fail(tap, ST_INTERNAL, SPAN_LIT("the reply cannot be sent"));
 	reply_free(reply);
 }
@@ -155,17 +163,17 @@ static void on_published(void *data, const struct error *error)
 	struct metrics_series *series = error ? p->failed : p->published;
 
 	reply->request = NULL;
+	reply->is_lost = error;
 	if (series)
 		metrics_add(series, 1);
-	if (error)
-		fail(tap, ST_UNAVAILABLE, SPAN_LIT("the reply was not published to its topic"));
 	step(tap);
 }
 
 /* Consumed events come again; what is published for them then has the same id again. */
 static struct span id_of(struct tap *tap)
 {
-	struct span id = metadata_get(tap->inner.metadata, "ce-id");
+	struct span id =
+		cloudevent_header_text(metadata_get(tap->inner.metadata, "ce-id"), &tap->arena);
 	struct span text = SPAN_EMPTY;
 	struct buf out;
 
@@ -188,7 +196,8 @@ static struct feed_request *publish(struct tap *tap, struct span message, struct
 		.source = method->service->schema->full_name,
 		.output_name = method->schema->output->full_name,
 		.id = id_of(tap),
-		.subject = metadata_get(tap->inner.metadata, "ce-subject"),
+		.subject = cloudevent_header_text(metadata_get(tap->inner.metadata, "ce-subject"),
+						  &tap->arena),
 		.message = message,
 		.wall_ms = clock_wall_ms(),
 	};
@@ -264,7 +273,7 @@ static void tap_finish(struct exchange *exchange, const struct grpc_status *stat
 	struct tap *tap = tap_of(exchange);
 
 	tap->is_finished = true;
-	if (tap->status.code == ST_OK) {
+	if (!tap->is_broken) {
 		tap->status.code = status->code;
 		tap->status.message = arena_span(&tap->arena, status->message);
 		tap->status.details = arena_span(&tap->arena, status->details);

@@ -201,6 +201,28 @@ static void metadata_of_a_reply_wins(void **state)
 	arena_fini(&arena);
 }
 
+static void what_headers_say_is_text_without_escapes(void **state)
+{
+	static const struct {
+		const char *name;
+		const char *value;
+		const char *text;
+	} rows[] = {
+		{"plain", "anna", "anna"},   {"escaped", "caf%C3%A9%201", "caf\xc3\xa9 1"},
+		{"no escape", "50%", "50%"}, {"no text", "%FF", "%FF"},
+		{"empty", "", ""},
+	};
+	struct arena arena;
+
+	(void)state;
+	arena_init(&arena, ARENA_BYTES);
+	for (size_t i = 0; i < COUNT_OF(rows); i++)
+		UNIT_ROW_SPAN(rows[i].name,
+			      cloudevent_header_text(span_from_str(rows[i].value), &arena),
+			      rows[i].text);
+	arena_fini(&arena);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -209,6 +231,7 @@ int main(void)
 		cmocka_unit_test(an_entity_s_event_has_its_attributes),
 		cmocka_unit_test(replies_are_published_by_their_type),
 		cmocka_unit_test(metadata_of_a_reply_wins),
+		cmocka_unit_test(what_headers_say_is_text_without_escapes),
 	};
 
 	return cmocka_run_group_tests_name("eventing/cloudevent", tests, NULL, NULL);
