@@ -392,6 +392,7 @@ struct redis_connection *redis_connection_new(struct loop *loop,
 {
 	struct redis_connection *c = mem_new(struct redis_connection);
 	const struct link_params link = {
+		.tls = params->url->tls,
 		.address = params->address ? *params->address : params->url->address,
 		.reply_bytes_max = RESP_REPLY_BYTES_MAX,
 		.connect_timeout_ms = params->command_timeout_ms,

@@ -15,6 +15,7 @@
 #include "src/base/list.h"
 #include "src/runtime/loop.h"
 #include "src/runtime/timer.h"
+#include "src/runtime/tls.h"
 
 /* What redis_journal.c, request.c and load.c share.
  *
@@ -54,6 +55,7 @@ struct redis_journal {
 	struct loop_task due_task;
 	uint64_t failed_ns; /* the turn in which a request failed last */
 	struct loop_task state_task;
+	struct tls_params tls;
 	struct redis_url url; /* never shown */
 	uint64_t command_timeout_ms;
 	uint64_t backoff_min_ms;

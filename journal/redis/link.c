@@ -13,6 +13,7 @@
 #include "src/base/hash.h"
 #include "src/runtime/loop.h"
 #include "src/runtime/stream.h"
+#include "src/runtime/tls.h"
 
 /* After a refusal that only a person can change (wrong password, another journal): no storm. */
 #define SLOW_RETRY_MS ((uint64_t)1000)
@@ -83,7 +84,8 @@ static void on_closed(void *data, const struct error *error)
 	l->stream_ = NULL;
 	if (why.status == ST_OK)
 		(void)error_set(&why, ST_UNAVAILABLE, "redis closed the connection");
-	link_drop(l, false, &why);
+	/* Files, certificates and names are for a person to change (tls.h). */
+	link_drop(l, why.status == ST_FAILED_PRECONDITION, &why);
 }
 
 /* ---- what is said and heard ----------------------------------------------------------------- */
@@ -154,14 +156,18 @@ static const struct stream_ops stream_ops = {
 static void open_stream(void *data)
 {
 	struct link *l = data;
-	uint64_t limit_ns = l->params_.connect_timeout_ms * NS_PER_MS;
+	uint64_t deadline_ns =
+		clock_deadline(loop_now_ns(l->loop_), l->params_.connect_timeout_ms * NS_PER_MS);
 
 	enter(l, LINK_CONNECTING);
 	l->attempt_++;
 	l->resp_ = resp_new(l->params_.reply_bytes_max);
-	l->stream_ =
-		stream_connect(l->loop_, &l->params_.address,
-			       clock_deadline(loop_now_ns(l->loop_), limit_ns), &stream_ops, l);
+	if (l->params_.tls)
+		l->stream_ = tls_connect(l->loop_, &l->params_.address, deadline_ns, l->params_.tls,
+					 &stream_ops, l);
+	else
+		l->stream_ =
+			stream_connect(l->loop_, &l->params_.address, deadline_ns, &stream_ops, l);
 	stream_set_trunk(l->stream_);
 }
 

@@ -16,10 +16,12 @@ struct loop;
 struct redisReply;
 struct resp;
 struct stream;
+struct tls_params;
 
 enum link_state { LINK_STOPPED, LINK_CONNECTING, LINK_OPEN, LINK_WAITING };
 
 struct link_params {
+	const struct tls_params *tls; /* borrowed; NULL: plain */
 	struct address address;
 	size_t reply_bytes_max;
 	uint64_t connect_timeout_ms;

@@ -506,6 +506,7 @@ enum status redis_journal_open(struct loop *loop, const struct redis_journal_par
 {
 	char namespace_text[KEY_NAMESPACE_MAX + 1];
 	struct redis_journal *j;
+	struct tls_params tls = params->tls ? *params->tls : (struct tls_params){"journal."};
 	struct redis_url url;
 	enum status st = redis_url_parse(params->url, &url, err);
 
@@ -518,7 +519,13 @@ enum status redis_journal_open(struct loop *loop, const struct redis_journal_par
 				   err);
 	if (st != ST_OK)
 		return st;
+	if (st == ST_OK && url.is_tls)
+		st = tls_check(&tls, err);
+	if (st != ST_OK)
+		return st;
 	j = journal_new(loop, params, namespace_text);
+	j->tls = tls;
+	url.tls = url.is_tls ? &j->tls : NULL;
 	if (url.is_embedded)
 		st = open_child(j, params, &url, err);
 	if (st != ST_OK) {

@@ -13,6 +13,7 @@ struct loop;
 struct metrics;
 struct error;
 struct journal;
+struct tls_params;
 
 struct redis_journal_params {
 	const char *url;	  /* "redis://[user[:password]@]host[:port]", "unix:PATH" or
@@ -24,7 +25,10 @@ struct redis_journal_params {
 		command_timeout_ms; /* then the connection is closed and the request resent; 1000 */
 	const char *sentinel_user;  /* for the sentinels; NULL: none */
 	const char *sentinel_password;
-	const char *password;	  /* instead of the URL's; NULL: none of its own */
+	const char *password; /* instead of the URL's; NULL: none of its own */
+	/* For rediss://; the strings are borrowed until the journal is closed. NULL: the CAs of the
+	 * system. */
+	const struct tls_params *tls;
 	uint64_t lock_timeout_ms; /* embedded: how long a held lock is waited for; 0: 10 s */
 	size_t pipeline_max;	  /* commands without a reply; further ones wait; 0: 1024 */
 	unsigned replicas_ack;	  /* replicas that must have a write before it counts; 0: none */
@@ -43,7 +47,8 @@ struct redis_journal_params {
 typedef void (*redis_journal_state_fn)(void *data);
 
 /* Starts connecting (and the child, for embedded:) and returns; readiness follows. Strings are
- * copied. Errors: ST_INVALID_ARGUMENT bad URL, ST_NOT_FOUND no redis-server program. */
+ * copied. Errors: ST_INVALID_ARGUMENT bad URL, ST_FAILED_PRECONDITION bad files of TLS,
+ * ST_NOT_FOUND no redis-server program. */
 MUST_CHECK enum status redis_journal_open(struct loop *loop,
 					  const struct redis_journal_params *params,
 					  redis_journal_state_fn on_state, void *data,

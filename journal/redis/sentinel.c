@@ -265,6 +265,7 @@ struct sentinel *sentinel_new(struct topology *t, const char *user, const char *
 {
 	struct sentinel *s = mem_new(struct sentinel);
 	struct link_params link = {
+		.tls = t->url.tls,
 		.reply_bytes_max = REPLY_BYTES_MAX,
 		.connect_timeout_ms = t->connection.command_timeout_ms,
 		.backoff_min_ms = t->connection.backoff_min_ms,

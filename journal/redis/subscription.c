@@ -183,6 +183,7 @@ struct subscription *subscription_open(struct loop *loop, const struct subscript
 {
 	struct subscription *s = mem_new(struct subscription);
 	const struct link_params link = {
+		.tls = params->url->tls,
 		.address = params->address ? *params->address : params->url->address,
 		.reply_bytes_max = MESSAGE_BYTES_MAX,
 		.connect_timeout_ms = params->timeout_ms,

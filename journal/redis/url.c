@@ -190,6 +190,7 @@ static enum status parse(struct span url, struct redis_url *ret_url, struct erro
 {
 	size_t colon = span_find(url, ':');
 	struct span rest = span_skip(url, colon + 1);
+	struct span scheme;
 
 	if (span_starts_with(url, SPAN_LIT("embedded:"))) {
 		ret_url->is_embedded = true;
@@ -199,17 +200,21 @@ static enum status parse(struct span url, struct redis_url *ret_url, struct erro
 		ret_url->address.is_unix = true;
 		return parse_path(rest, "unix:", ret_url->address.path, err);
 	}
-	if (span_starts_with(url, SPAN_LIT("redis://")))
+	scheme = span_head(url, colon);
+	ret_url->is_tls = span_starts_with(scheme, SPAN_LIT("rediss"));
+	if (!span_starts_with(rest, SPAN_LIT("//")))
+		scheme = SPAN_EMPTY;
+	if (span_eq_str(scheme, "redis") || span_eq_str(scheme, "rediss"))
 		return parse_redis(span_skip(rest, 2), ret_url, err);
-	if (span_starts_with(url, SPAN_LIT("redis+sentinel://")))
+	if (span_eq_str(scheme, "redis+sentinel") || span_eq_str(scheme, "rediss+sentinel"))
 		return parse_sentinel(span_skip(rest, 2), ret_url, err);
-	if (span_starts_with(url, SPAN_LIT("redis+cluster://")))
+	if (span_eq_str(scheme, "redis+cluster") || span_eq_str(scheme, "rediss+cluster"))
 		return parse_cluster(span_skip(rest, 2), ret_url, err);
 	return error_set(err, ST_INVALID_ARGUMENT,
 			 "journal URL: \"%.*s:\" is not one of embedded:DIR, unix:PATH, "
 			 "redis://[user:password@]host[:port][/database], "
 			 "redis+sentinel://[user:password@]host[:port],.../name[/database], "
-			 "redis+cluster://[user:password@]host[:port],...",
+			 "redis+cluster://[user:password@]host[:port],..., rediss for TLS",
 			 SPAN_FMT(span_head(url, colon < 32 ? colon : 32)));
 }
 

@@ -8,6 +8,7 @@
 
 /* JOURNAL_URL taken apart. */
 struct error;
+struct tls_params;
 
 #define REDIS_URL_USER_MAX 256
 #define REDIS_URL_PASSWORD_MAX 1024
@@ -25,6 +26,8 @@ enum redis_url_kind { REDIS_URL_SINGLE, REDIS_URL_SENTINEL, REDIS_URL_CLUSTER };
 struct redis_url {
 	enum redis_url_kind kind;
 	bool is_embedded;
+	bool is_tls;
+	const struct tls_params *tls; /* borrowed; not NULL when is_tls: see redis_journal_open */
 	char directory[ADDRESS_PATH_MAX];  /* embedded */
 	struct address address;		   /* of one server */
 	size_t seed_count;		   /* sentinel, cluster */
@@ -39,6 +42,7 @@ struct redis_url {
 /* "redis://[user[:password]@]host[:port][/database]" (user and password percent-encoded),
  * "redis+sentinel://[user[:password]@]host[:port][,host[:port]...]/name[/database]",
  * "redis+cluster://[user[:password]@]host[:port][,host[:port]...]", "unix:PATH" or "embedded:DIR".
+ * With rediss in the place of redis all of it is spoken over TLS.
  * User and password are those of the servers with the data, not of sentinels. Errors:
  * ST_INVALID_ARGUMENT; the text never shows a password. */
 MUST_CHECK enum status redis_url_parse(const char *url, struct redis_url *ret_url,

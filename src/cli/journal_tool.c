@@ -17,6 +17,7 @@
 #include "src/cli/journal.h"
 #include "src/runtime/address.h"
 #include "src/runtime/loop.h"
+#include "src/runtime/tls.h"
 #include "src/userfn/api.h"
 #include "src/userfn/userfn.h"
 
@@ -154,7 +155,16 @@ static enum status open_journal(struct tool *tool, bool may_create, uint64_t wai
 	char durability[16];
 	struct buf password;
 	struct buf sentinel_password;
+	const struct tls_params tls = {
+		.key_prefix = "journal.",
+		.ca_file = config->journal_tls_ca_file,
+		.cert_file = config->journal_tls_cert_file,
+		.key_file = config->journal_tls_key_file,
+		.server_name = config->journal_tls_server_name,
+		.is_insecure = config->journal_tls_insecure,
+	};
 	struct redis_journal_params params = {
+		.tls = &tls,
 		.url = url,
 		.namespace_id = config->journal_namespace,
 		.durability = durability,

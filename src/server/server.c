@@ -34,6 +34,7 @@
 #include "src/runtime/loop.h"
 #include "src/runtime/signals.h"
 #include "src/runtime/timer.h"
+#include "src/runtime/tls.h"
 #include "src/server/server_internal.h"
 #include "src/userfn/userfn.h"
 
@@ -185,7 +186,16 @@ static enum status server_open_journal(struct server *server, struct error *err)
 	struct buf password;
 	struct buf sentinel_password;
 	char durability[16];
+	const struct tls_params tls = {
+		.key_prefix = "journal.",
+		.ca_file = config->journal_tls_ca_file,
+		.cert_file = config->journal_tls_cert_file,
+		.key_file = config->journal_tls_key_file,
+		.server_name = config->journal_tls_server_name,
+		.is_insecure = config->journal_tls_insecure,
+	};
 	struct redis_journal_params params = {
+		.tls = &tls,
 		.url = config->journal_url,
 		.namespace_id = config->journal_namespace,
 		.durability = durability,

@@ -1,11 +1,13 @@
-/* What the simulation has no use for: the embedded journal, whose child is a process of its own,
- * signals, and a look at the heap of the whole program. */
+/* What the simulation has no use for: TLS, the embedded journal, whose child is a process of its
+ * own, signals, and a look at the heap of the whole program. */
 #include <malloc.h>
 #include <stddef.h>
 
 #include "journal/redis/embedded.h"
 #include "src/base/error.h"
 #include "src/runtime/signals.h"
+#include "src/runtime/stream.h"
+#include "src/runtime/tls.h"
 
 enum status embedded_open(struct loop *loop, const struct embedded_params *params,
 			  const struct embedded_ops *ops, void *data,
@@ -64,4 +66,19 @@ void signals_stop(struct signals *signals)
 struct mallinfo2 mallinfo2(void)
 {
 	return (struct mallinfo2){0};
+}
+
+/* Who speaks over TLS says the same. */
+enum status tls_check(const struct tls_params *params, struct error *err)
+{
+	(void)params;
+	return error_set(err, ST_UNIMPLEMENTED, "not in a simulation");
+}
+
+struct stream *tls_connect(struct loop *loop, const struct address *address, uint64_t deadline_ns,
+			   const struct tls_params *params, const struct stream_ops *ops,
+			   void *data)
+{
+	(void)params;
+	return stream_connect(loop, address, deadline_ns, ops, data);
 }

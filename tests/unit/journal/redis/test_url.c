@@ -20,6 +20,7 @@ static void good(void **state)
 		const char *database;
 	} rows[] = {
 		{"redis://localhost", false, false, "", "localhost", 6379, false, "", "", ""},
+		{"rediss://u:p@h:1/2", false, false, "", "h", 1, true, "u", "p", "2"},
 		{"redis://localhost/", false, false, "", "localhost", 6379, false, "", "", ""},
 		{"redis://10.0.0.1:7000/3", false, false, "", "10.0.0.1", 7000, false, "", "", "3"},
 		{"redis://[::1]:7000", false, false, "", "::1", 7000, false, "", "", ""},
@@ -42,6 +43,7 @@ static void good(void **state)
 
 		if (redis_url_parse(rows[i].url, &url, &err) != ST_OK)
 			fail_msg("row \"%s\": %s", rows[i].url, err.message);
+		UNIT_ROW(rows[i].url, url.is_tls == !strncmp(rows[i].url, "rediss", 6));
 		UNIT_ROW(rows[i].url, url.is_embedded == rows[i].is_embedded);
 		UNIT_ROW(rows[i].url, url.address.is_unix == rows[i].is_unix);
 		UNIT_ROW_SPAN(rows[i].url,
@@ -163,7 +165,7 @@ static void bad(void **state)
 	static const char *const rows[] = {
 		"",
 		"localhost:6379",
-		"rediss://h",
+		"redisss://h",
 		"redis:h",
 		"redis://",
 		"redis://:6379",
