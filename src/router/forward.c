@@ -61,6 +61,7 @@ struct forward {
 	struct peer *peer;
 	struct grpc_client_call *client;
 	unsigned attempts;
+	bool is_resent;	    /* another member may have executed it */
 	struct arena arena; /* what the present attempt sends and gets */
 	struct metadata headers;
 	struct buf message;
@@ -175,7 +176,7 @@ static void execute_here(struct forward *forward, enum forward_result result)
 {
 	forward_done_fn on_done = forward->on_done;
 	void *data = forward->data;
-	bool is_resent = forward->request.call.is_resent;
+	bool is_resent = forward->is_resent;
 
 	count(forward->forwards, result);
 	forward_free(forward);
@@ -231,7 +232,7 @@ static void try_next(struct forward *forward, const struct grpc_status *status, 
 		if (forwards->suspicions)
 			metrics_add(forwards->suspicions, 1);
 	}
-	forward->request.call.is_resent |= was_sent;
+	forward->is_resent |= was_sent;
 	leave_peer(forward);
 	address = ownership_owner(ownership, request->type, request->id, now_ns);
 	if (!address || forward->attempts >= FORWARD_ATTEMPTS_MAX || !attempt(forward, address))

@@ -129,10 +129,10 @@ static bool sign(struct peer_auth *auth, const struct peer_call *call, const str
 	put_hex(proof->nonce, NONCE_BYTES, nonce);
 	buf_reset(&auth->text);
 	if (!buf_printf(&auth->text,
-			"headgate 1\n%.*s\n%.*s\n%u\n%" PRIu64 "\n%u\n%d\n%d\n%s\n%.*s\n%" PRIu64
+			"headgate 1\n%.*s\n%.*s\n%u\n%" PRIu64 "\n%u\n%d\n%s\n%.*s\n%" PRIu64
 			"\n%s",
 			SPAN_FMT(occasion->target), SPAN_FMT(occasion->path), call->hop,
-			call->view_version, call->chain, call->is_resent, call->is_derived, id,
+			call->view_version, call->chain, call->is_derived, id,
 			SPAN_FMT(proof->protocol), proof->wall_ms, nonce))
 		return false;
 	hmac_sign(auth->hmac, buf_span(&auth->text), mac);
@@ -176,7 +176,6 @@ bool peer_call_write(struct peer_auth *auth, const struct peer_call *call,
 	       add_number(metadata, arena, KEY("hop"), call->hop) &&
 	       add_number(metadata, arena, KEY("view-version"), call->view_version) &&
 	       add_number(metadata, arena, KEY("chain"), call->chain) &&
-	       add_number(metadata, arena, KEY("resent"), call->is_resent) &&
 	       add_number(metadata, arena, KEY("derived"), call->is_derived) &&
 	       add_hex(metadata, arena, KEY("command-id"), call->id.bytes, sizeof(call->id)) &&
 	       add(metadata, arena, KEY("protocol"), span_from_str(call->protocol)) &&
@@ -220,19 +219,16 @@ static bool read_call(const struct metadata *metadata, struct peer_call *call, s
 {
 	uint64_t hop;
 	uint64_t chain;
-	uint64_t resent;
 	uint64_t derived;
 
 	if (!get_number(metadata, KEY("hop"), UINT8_MAX, &hop) || hop == 0 ||
 	    !get_number(metadata, KEY("chain"), UINT8_MAX, &chain) ||
-	    !get_number(metadata, KEY("resent"), 1, &resent) ||
 	    !get_number(metadata, KEY("derived"), 1, &derived) ||
 	    !get_number(metadata, KEY("view-version"), UINT64_MAX, &call->view_version) ||
 	    !get_number(metadata, KEY("time"), UINT64_MAX, &proof->wall_ms))
 		return false;
 	call->hop = (unsigned)hop;
 	call->chain = (unsigned)chain;
-	call->is_resent = resent;
 	call->is_derived = derived;
 	proof->protocol = metadata_get(metadata, KEY("protocol"));
 	call->protocol = protocol_of(proof->protocol);

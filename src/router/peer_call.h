@@ -30,7 +30,6 @@ struct peer_call {
 	unsigned hop;	       /* forwards so far, this one included */
 	uint64_t view_version; /* of the sender's view of the members */
 	unsigned chain;	       /* exchange.hops: the function's own forwards and effects */
-	bool is_resent;	       /* another member may have executed it */
 	bool is_derived;       /* it is a forward or effect of a command with a key */
 	struct journal_id id;  /* of the command: the same over all attempts */
 	const char *protocol;  /* exchange.protocol: how the client speaks; a literal */

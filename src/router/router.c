@@ -459,7 +459,6 @@ static bool forward(struct router_call *call, const char *address, struct span k
 		.deadline_ns = exchange->deadline_ns,
 		.call = {.hop = exchange->forwarded ? exchange->forwarded->hop + 1 : 1,
 			 .chain = exchange->hops,
-			 .is_resent = call->is_resent,
 			 .is_derived = call->is_derived,
 			 .protocol = exchange->protocol},
 	};

@@ -58,9 +58,12 @@ class Program {
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     this.pid = this.child.pid;
+    this.closed = once(this.child, 'close').catch(() => {}); // an error is told below
     this.exited = new Promise((resolve) => {
       this.child.on('error', (error) => resolve({ error }));
-      this.child.on('exit', (code, signal) => {
+      this.child.on('exit', async (code, signal) => {
+        // Its last lines may still be on their way; a child of its own may hold the other end for longer.
+        await Promise.race([this.closed, new Promise((over) => setTimeout(over, 1000).unref())]);
         this.exit = { code, signal };
         resolve(this.exit);
       });

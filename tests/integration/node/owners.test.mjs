@@ -391,10 +391,10 @@ function proven(gateway, secret, { pathname = ADD, time = Date.now(), hop = 2, i
   const nonce = Buffer.alloc(16);
   nonce.writeBigUInt64LE(incarnation, 0);
   nonce.writeBigUInt64LE(counter += 1n, 8);
-  const text = ['headgate 1', gateway.address, pathname, hop, 0, 0, 0, 0, id.toString('hex'), 'grpc', time,
+  const text = ['headgate 1', gateway.address, pathname, hop, 0, 0, 0, id.toString('hex'), 'grpc', time,
     nonce.toString('hex')].join('\n');
   return {
-    'headgate-hop': String(hop), 'headgate-view-version': '0', 'headgate-chain': '0', 'headgate-resent': '0', 'headgate-derived': '0',
+    'headgate-hop': String(hop), 'headgate-view-version': '0', 'headgate-chain': '0', 'headgate-derived': '0',
     'headgate-command-id': id.toString('hex'), 'headgate-protocol': 'grpc', 'headgate-time': String(time),
     'headgate-nonce': nonce.toString('hex'), 'headgate-proof': crypto.createHmac('sha256', secret).update(text).digest('hex'),
   };

@@ -22,7 +22,6 @@ static const struct peer_call a_call = {
 	.hop = 1,
 	.view_version = 1795554575281,
 	.chain = 3,
-	.is_resent = true,
 	.id = {{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0xaa, 0xbb, 0xcc, 0xdd, 0xee, 0xff}},
 	.protocol = "json",
 };
@@ -79,7 +78,6 @@ static void what_is_written_is_read(void **state)
 	assert_int_equal(call.hop, 1);
 	assert_int_equal(call.view_version, 1795554575281);
 	assert_int_equal(call.chain, 3);
-	assert_true(call.is_resent);
 	assert_memory_equal(call.id.bytes, a_call.id.bytes, 16);
 	assert_string_equal(call.protocol, "json");
 	assert_int_equal(read_call(f, &call), ST_UNAUTHENTICATED); /* once */

@@ -74,6 +74,11 @@ static bool are_quiet(void *data)
 	return !replicas[0].reading && !replicas[1].reading && !replicas[2].reading;
 }
 
+static bool has_read(void *data)
+{
+	return !((const struct log_replica *)data)->reading;
+}
+
 /* And they have read what there was. */
 static void open_replicas(const char *id)
 {
@@ -714,6 +719,7 @@ static void two_watches_owe_one_acknowledgement(void **state)
 	(void)state;
 	open_replicas("room");
 	log_replica_open(&second, &members[1], "room");
+	assert_true(loop_run_until(loop, has_read, &second, clock_mono_ns() + 10 * NS_PER_S));
 	second.is_deaf = true;
 	log_append(&members[0], &answer, "room", "one", true, LONG_MS);
 	assert_true(log_replica_wait(&replicas[1], 1));
