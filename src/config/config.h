@@ -43,6 +43,7 @@ enum config_durability {
 enum config_errors { CONFIG_ERRORS_STATUS, CONFIG_ERRORS_CLOUDSTATE };
 
 /* eventing.support */
+enum config_reply_type { CONFIG_REPLY_TYPE_REPORT, CONFIG_REPLY_TYPE_REFUSE };
 enum config_eventing { CONFIG_EVENTING_REDIS, CONFIG_EVENTING_NONE };
 
 /* http.stream_default */

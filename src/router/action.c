@@ -288,6 +288,10 @@ static void pass_reply(struct action_call *call, const struct entity_out *out)
 	if (!call->has_told_type)
 		call->has_told_type = !reply_check_type(call->actions->userfn, method_of(call),
 							out->payload.type_url);
+	if (call->has_told_type && call->actions->limits.refuses_types) {
+		call_fail(call, ST_INTERNAL, SPAN_LIT(REPLY_TEXT_TYPE));
+		return;
+	}
 	if (!call->has_sent)
 		reply_set_headers(call->actions->metrics, exchange, out->metadata);
 	call->has_sent = true;

@@ -1,6 +1,7 @@
 #ifndef HEADGATE_SRC_ROUTER_ACTION_H
 #define HEADGATE_SRC_ROUTER_ACTION_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* Calls of actions: one exchange is one call of the user function, of the same shape, and lives
@@ -19,6 +20,7 @@ struct action_limits {
 	 * slow clients could stop them all. */
 	size_t calls_max;
 	size_t message_bytes_max; /* from the function; 12 MiB */
+	bool refuses_types;	  /* as of router_limits */
 };
 struct action_limits action_limits_default(void);
 

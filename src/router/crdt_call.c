@@ -81,6 +81,7 @@ struct crdt_calls {
 	size_t call_count;
 	struct buf key;
 	bool is_ending_streams;
+	bool refuses_types;
 };
 
 static bool is_streamed(const struct crdt_call *call)
@@ -273,6 +274,10 @@ static bool send_payload(struct crdt_call *call, const struct entity_reply *repl
 	if (!call->has_told_type)
 		call->has_told_type = !reply_check_type(call->calls->userfn,
 							exchange->method->schema, reply->type_url);
+	if (call->has_told_type && call->calls->refuses_types) {
+		call_fail(call, ST_INTERNAL, REPLY_TEXT_TYPE);
+		return false;
+	}
 	if (!call->has_sent)
 		reply_set_headers(call->calls->metrics, exchange, reply->metadata);
 	call->has_sent = true;
@@ -517,6 +522,7 @@ struct crdt_calls *crdt_calls_new(const struct crdt_calls_params *params)
 	calls->userfn = params->userfn;
 	calls->metrics = params->metrics;
 	calls->followups = params->followups;
+	calls->refuses_types = params->refuses_types;
 	list_init(&calls->calls);
 	buf_init(&calls->key, CRDT_CALL_KEY_BYTES_MAX);
 	return calls;

@@ -1,6 +1,7 @@
 #ifndef HEADGATE_SRC_ROUTER_CRDT_CALL_H
 #define HEADGATE_SRC_ROUTER_CRDT_CALL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* Calls of CRDT entities, unary or with a stream of replies. A client that leaves a stream is told
@@ -19,6 +20,7 @@ struct crdt_calls_params {
 	struct userfn *userfn;
 	struct router_metrics *metrics;
 	struct followups *followups;
+	bool refuses_types; /* as of router_limits */
 };
 
 /* All borrowed. */

@@ -149,6 +149,9 @@ static enum status find_target(struct followups *f, const struct followup_origin
 				 "[%.*s] of [%.*s] answers with a stream, which a unary call "
 				 "cannot be forwarded to",
 				 SPAN_FMT(command), SPAN_FMT(name));
+	if (target->kind == FOLLOWUP_FORWARD && f->limits.refuses_types &&
+	    !reply_check_output(f->userfn, origin->method->schema, method->schema))
+		return error_set(err, ST_INTERNAL, REPLY_TEXT_TYPE);
 	if (f->running >= f->limits.running_max)
 		return error_set(err, ST_RESOURCE_EXHAUSTED,
 				 "Too many forwards and side effects at once: [%.*s] of [%.*s] is "
@@ -190,7 +193,8 @@ static enum status start_call(struct followups *f, const struct followup_origin 
 		params.sink = waiter->exchange;
 		params.has_sink_headers = waiter->has_headers_sent;
 		params.deadline_ns = waiter->exchange->deadline_ns;
-		reply_check_output(f->userfn, origin->method->schema, params.method->schema);
+		/* told, and that is all */
+		(void)reply_check_output(f->userfn, origin->method->schema, params.method->schema);
 	}
 	if (origin->has_key) {
 		derived = command_key_derive(&origin->id, target->kind,

@@ -27,6 +27,7 @@ struct userfn;
 #define FOLLOWUP_HOPS_MAX 10U
 
 struct followup_limits {
+	bool refuses_types;  /* forwards to methods that answer with another type */
 	size_t running_max;  /* calls at once; 10000. Further ones are refused */
 	uint64_t timeout_ms; /* of an effect; 60 s. A forward has the deadline of its client */
 };

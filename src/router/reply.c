@@ -55,11 +55,13 @@ bool reply_check_type(struct userfn *userfn, const struct method *method, struct
 	return false;
 }
 
-void reply_check_output(struct userfn *userfn, const struct method *method,
+bool reply_check_output(struct userfn *userfn, const struct method *method,
 			const struct method *target)
 {
-	if (!span_eq(method->output->full_name, target->output->full_name))
-		warn_of_type(userfn, method, TYPE_URL_PREFIX, target->output->full_name);
+	if (span_eq(method->output->full_name, target->output->full_name))
+		return true;
+	warn_of_type(userfn, method, TYPE_URL_PREFIX, target->output->full_name);
+	return false;
 }
 
 /* Lower case and a legal header name, or false. */

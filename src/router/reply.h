@@ -20,13 +20,16 @@ struct metadata;
 struct method;
 struct userfn;
 
+/* To whoever is refused a reply of another type (function.reply_type: refuse). */
+#define REPLY_TEXT_TYPE "the user function replied with a message of another type"
+
 /* Whether the type URL is that of the method's output; if not, the function is told. The bytes are
- * sent all the same. Spec: D-40. */
+ * sent all the same, unless the caller is strict. Spec: D-40, S-30. */
 bool reply_check_type(struct userfn *userfn, const struct method *method, struct span type_url);
 
 /* Whether what target answers is what the callers of method expect; if not, the function is told.
  */
-void reply_check_output(struct userfn *userfn, const struct method *method,
+bool reply_check_output(struct userfn *userfn, const struct method *method,
 			const struct method *target);
 
 /* The entries of a serialized cloudstate.Metadata that can be metadata here, into arena; how many

@@ -99,6 +99,7 @@ struct router {
 	struct crdt_calls *crdts;
 	struct followups *followups;
 	struct owners *owners; /* NULL: we are alone */
+	bool refuses_types;    /* router_limits */
 	router_tap_fn tap;     /* NULL: nobody stands between */
 	void *tap_data;
 	struct list calls;
@@ -225,8 +226,12 @@ static void reply_payload(struct router_call *call, const struct entity_reply *r
 {
 	struct grpc_status status = {.code = ST_OK};
 
-	(void)reply_check_type(call->router->userfn, call->exchange->method->schema,
-			       reply->type_url);
+	if (!reply_check_type(call->router->userfn, call->exchange->method->schema,
+			      reply->type_url) &&
+	    call->router->refuses_types) {
+		call_fail(call, ST_INTERNAL, REPLY_TEXT_TYPE);
+		return;
+	}
 	reply_set_entity_headers(&call->router->metrics, call->exchange, reply);
 	status.code = call->exchange->front->send(call->exchange, reply->payload);
 	if (status.code != ST_OK)
@@ -650,6 +655,7 @@ struct router *router_new(struct loop *loop, struct userfn *userfn, struct entit
 	router->loop = loop;
 	router->userfn = userfn;
 	router->entities = entities;
+	router->refuses_types = limits && limits->refuses_types;
 	router_metrics_init(&router->metrics, metrics);
 	router->followups = followups_new(loop, userfn, &router->metrics,
 					  limits ? &limits->followups : NULL, accept_inner, router);
@@ -660,6 +666,7 @@ struct router *router_new(struct loop *loop, struct userfn *userfn, struct entit
 		.userfn = userfn,
 		.metrics = &router->metrics,
 		.followups = router->followups,
+		.refuses_types = limits && limits->refuses_types,
 	});
 	list_init(&router->calls);
 	list_init(&router->spare);

@@ -1,6 +1,7 @@
 #ifndef HEADGATE_SRC_ROUTER_ROUTER_H
 #define HEADGATE_SRC_ROUTER_ROUTER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "src/router/action.h"
@@ -20,6 +21,7 @@ struct userfn;
 struct router_limits {
 	struct action_limits actions;
 	struct followup_limits followups;
+	bool refuses_types; /* replies of entities that are of another type than promised */
 };
 
 /* limits NULL: the defaults. */

@@ -289,14 +289,18 @@ static void server_open_entities(struct server *server)
 
 static void server_open_router(struct server *server)
 {
+	bool refuses_types = server->config->function_reply_type == CONFIG_REPLY_TYPE_REFUSE;
 	struct router_limits limits = {
 		.actions =
 			{
 				.calls_max = server->config->action_max_calls,
 				.message_bytes_max = server->config->function_max_message_bytes,
+				.refuses_types = refuses_types,
 			},
+		.refuses_types = refuses_types,
 		.followups =
 			{
+				.refuses_types = refuses_types,
 				.running_max = server->config->followup_max_running,
 				.timeout_ms = server->config->followup_timeout_ms,
 			},

@@ -333,7 +333,10 @@ static void open_world(struct world *w, struct span input)
 {
 	struct entity_limits limits = entity_limits_default();
 	struct entity_budget_limits budget_limits = entity_budget_limits_default();
-	struct router_limits router_limits = {action_limits_default(), followup_limits_default()};
+	struct router_limits router_limits = {
+		.actions = action_limits_default(),
+		.followups = followup_limits_default(),
+	};
 	struct address address = {.host = "127.0.0.1"};
 	struct userfn_params params = {
 		.address = &address,

@@ -24,13 +24,14 @@ service Act {
 const ENTITIES = [[EVENT_SOURCED, 'scripted.Thing', 'thing'], [EVENT_SOURCED, 'scripted.Second', 'second'], [ACTION, 'scripted.Act']];
 
 let fn;
+let port;
 let gateway;
 let act;
 let thing;
 let ids = 0;
 
 before(async () => {
-  const port = await freePort();
+  port = await freePort();
   fn = await new Scripted({ proto: compile(dir, source(SERVICES)), entities: ENTITIES }).listen(port);
   gateway = await world.gateway({ functionPort: port, env: { HEADGATE_FOLLOWUP_MAX_RUNNING: '20' } });
   act = world.client(gateway, path.join(dir, 'scripted.proto'), 'scripted.Act');
@@ -284,6 +285,21 @@ describe('limits and ends', () => {
   it('a forward whose answer is of another type is told (D-40), and passes', async () => {
     await call(act, 'Unary', saying(fresh(), { forward: { to: 'Act.Strange', script: { reply: 'odd' } } }));
     await waitFor('the report', () => fn.reports.some((text) => /^Warning: scripted\.Act\.Unary: Expected reply type_url to be \[type\.googleapis\.com\/scripted\.Said\] but was \[type\.googleapis\.com\/scripted\.Other\]\.$/.test(text)));
+  });
+
+  it('and is refused, as any reply of another type, by function.reply_type: refuse', async () => {
+    const strict = await world.gateway({
+      functionPort: port,
+      env: { HEADGATE_FUNCTION_REPLY_TYPE: 'refuse', JOURNAL_URL: `embedded:${path.join(world.dir, 'strict')}` },
+    });
+    const client = world.client(strict, path.join(dir, 'scripted.proto'), 'scripted.Act');
+    const said = { reply: 'odd', type: 'Other' };
+    const isRefused = (error) => error.code === status.INTERNAL && /of another type$/.test(error.details);
+    await assert.rejects(call(client, 'Unary', saying(fresh(), { forward: { to: 'Act.Strange', script: { name: 'stranger', reply: 'odd' } } })), isRefused);
+    assert.ok(!fn.log.some((line) => line.includes('stranger')), 'the other method is not called');
+    await assert.rejects(call(client, 'Unary', saying(fresh(), said)), isRefused);
+    assert.equal((await call(client, 'Unary', saying(fresh(), { reply: 'fine' }))).text, 'fine');
+    await strict.kill('SIGTERM');
   });
 
   it('more at once than followup.max_running are refused and told; the command is fine', async () => {

@@ -78,7 +78,7 @@ function action(script) {
   }
   if (script.forward) return { forward: target(script.forward) };
   if (script.reply === null) return {};
-  return { reply: { payload: any('Said', messages.responseSerialize({ text: script.reply ?? '' })), metadata: entries(script.metadata) } };
+  return { reply: { payload: any(script.type ?? 'Said', messages.responseSerialize({ text: script.reply ?? '' })), metadata: entries(script.metadata) } };
 }
 
 const effects = (script) => (script.effects ?? []).map((effect) => ({ ...target(effect), synchronous: effect.sync === true }));

@@ -364,6 +364,44 @@ static void replies_and_failures(void **state)
 	assert_int_equal(followups(f, "forward", "started"), 1);
 }
 
+/* function.reply_type: refuse */
+static void replies_of_another_type_may_be_refused(void **state)
+{
+	static const struct {
+		const char *key;
+		enum status code;
+		const char *message;
+		unsigned sends;
+		unsigned reports;
+	} rows[] = {
+		{"a", ST_OK, "", 1, 0},
+		{"type", ST_INTERNAL, "the user function replied with a message of another type", 0,
+		 1},
+	};
+	const struct router_limits limits = {
+		.actions = action_limits_default(),
+		.followups = followup_limits_default(),
+		.refuses_types = true,
+	};
+	struct fixture *f = *state;
+
+	router_free(f->router);
+	f->router = router_new(f->loop, f->userfn, f->table, f->metrics, &limits);
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		struct fake_exchange e = {0};
+		char wire[64];
+		struct span message = amount(rows[i].key, wire);
+
+		call(f, &e, "/test.Counter/Get", &message, 1);
+		wait_until(f, is_finished, &e);
+		UNIT_ROW(rows[i].key, e.code == rows[i].code);
+		UNIT_ROW_SPAN(rows[i].key, span_from_str(e.message), rows[i].message);
+		UNIT_ROW(rows[i].key, e.sends == rows[i].sends);
+		f->want = rows[i].reports;
+		wait_until(f, has_reports, f);
+	}
+}
+
 static void bad_requests(void **state)
 {
 	static const struct span none[1];
@@ -500,9 +538,13 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
-		TEST(replies_and_failures),	     TEST(bad_requests),
-		TEST(metadata_become_headers),	     TEST(limits_say_when_to_try_again),
-		TEST(cancelled_calls_are_forgotten), TEST(replies_that_cannot_be_sent),
+		TEST(replies_and_failures),
+		TEST(replies_of_another_type_may_be_refused),
+		TEST(bad_requests),
+		TEST(metadata_become_headers),
+		TEST(limits_say_when_to_try_again),
+		TEST(cancelled_calls_are_forgotten),
+		TEST(replies_that_cannot_be_sent),
 		TEST(free_forgets_running_calls),
 #undef TEST
 	};
