@@ -38,7 +38,8 @@ class Load {
       if (word === 'figures') {
         const [acknowledged, unknown, retries, replayed, abandoned, failed] = rest.map(Number);
         this.figures = { acknowledged, unknown, retries, replayed, abandoned, failed };
-      } else if (word === 'status') this.statuses[rest[0]] = Number(rest[1]);
+      } else if (word === 'avoided') this.avoided = Number(rest[0]);
+      else if (word === 'status') this.statuses[rest[0]] = Number(rest[1]);
       else if (word === 'odd' && this.odd.length < 20) this.odd.push(rest.join(' '));
     };
     this.program.start();
@@ -63,14 +64,14 @@ class Load {
   }
 }
 
-// One gateway after the other is asked to end, and taken out as by a load balancer that looks every 100 ms.
+// One gateway after the other gets no new requests, and is asked to end at once, whatever it has in progress.
 async function roll(world, load, say) {
   for (const [i, gateway] of world.gateways.entries()) {
     await load.more(300);
     const { exited } = gateway;
-    gateway.signal('SIGTERM');
-    await waitFor(`${gateway.name} to be unready`, async () => !(await world.isReady(gateway)));
     load.program.order(`avoid ${i}`);
+    await waitFor('the order to be followed', () => load.avoided === i);
+    gateway.signal('SIGTERM');
     const { code } = await exited;
     say(`${gateway.name} ended with ${code}`);
     world.startGateway(gateway);

@@ -10,8 +10,8 @@
  * An append with a key is tried again with the same key, at another gateway, until it is decided;
  * one without is unknown as soon as it was sent and not answered. Some replies are not waited for.
  *
- * stdin: "avoid N", "use N" (gateways, from 0), "stop". stdout: a line of figures every second, and
- * at the end one "status" line for each status that was answered. */
+ * stdin: "avoid N" (said back), "use N" (gateways, from 0), "stop". stdout: a line of figures every
+ * second, and at the end one "status" line for each status that was answered. */
 
 #include <arpa/inet.h>
 #include <ctype.h>
@@ -34,6 +34,11 @@
 #define CLIENTS_MAX 256
 #define GATEWAYS_MAX 8
 #define STATUS_MAX 600
+/* What a command may be answered when others fail: nobody there; changed elsewhere all the time, or
+ * executed before without a key, so that its reply is gone; the function ended meanwhile. */
+#define STATUS_UNAVAILABLE 503
+#define STATUS_ABORTED 409
+#define STATUS_FUNCTION_ENDED 500
 #define TEXT_MAX 4096
 
 #define US_PER_MS 1000
@@ -326,7 +331,8 @@ static void on_reply(struct load *load, struct client *client, const struct repl
 		finish(load, client, reply);
 		return;
 	}
-	if (status != 503)
+	if ((status != STATUS_UNAVAILABLE || !load->is_retrying) && status != STATUS_ABORTED &&
+	    status != STATUS_FUNCTION_ENDED)
 		printf("odd %d %s%" PRIu64 " %.200s\n", status, load->prefix, client->operation.id,
 		       client->reply + strlen(client->reply) + 4);
 	fail(load, client, true);
@@ -433,7 +439,10 @@ static void on_order(struct load *load)
 			load->is_stopping = true;
 		else if (gateway < GATEWAYS_MAX)
 			load->is_avoided[gateway] = is_avoid;
+		if (is_avoid)
+			printf("avoided %lu\n", gateway);
 	}
+	(void)fflush(stdout); /* who reads it may be gone */
 }
 
 static void print_figures(const struct load *load)
