@@ -20,7 +20,6 @@
  * too late, and looks again when it fires early: so the busy path does not touch the timer heap. */
 
 #define TEXT_QUEUE_DEADLINE "The command waited too long in the entity's queue"
-#define TEXT_TOO_MANY_EVENTS "The reply has more events than the journal takes at once"
 
 static const struct entity_page no_page;
 
@@ -66,6 +65,8 @@ static void on_message(void *data, struct span message)
 		event.type = ENTITY_EV_REPLY;
 		event.event_count = is_value(entity) ? holder->out.write != ENTITY_WRITE_NONE
 						     : holder->out.event_count;
+		if (event.event_count > 0)
+			event.tag = journal_new_id(table->journal);
 		event.is_restart = holder->out.action == ENTITY_FAILURE && holder->out.is_restart;
 	} else if (holder->out.kind == ENTITY_OUT_FAILURE) {
 		event.type = ENTITY_EV_FAILURE;
@@ -262,6 +263,8 @@ static bool act_send_command(struct entity *entity, uint64_t id)
 	struct buf *head = &entity->table->set.head;
 
 	entity->current = ticket;
+	if (!list_is_empty(&entity->undecided) && entity->member.type->speculated)
+		metrics_add(entity->member.type->speculated, 1);
 	return entity_put_command(head, &command) &&
 	       entity_stream_send(&entity->stream, buf_span(head),
 				  span_make(ticket->payload, ticket->payload_len));
@@ -276,7 +279,6 @@ static void drop_reply(struct entity *entity)
 static void act_finish(struct entity *entity, const struct entity_act *act,
 		       const struct entity_event *event)
 {
-	struct entity_ticket *ticket = entity->current;
 	bool is_copied = act->text && act->text == event->text;
 
 	if (act->type == ENTITY_ACT_FAIL_HEAD || act->type == ENTITY_ACT_FAIL_QUEUE) {
@@ -285,21 +287,16 @@ static void act_finish(struct entity *entity, const struct entity_act *act,
 				list_entry(entity->queue.next, struct entity_ticket, node),
 				act->code, act->text, is_copied);
 		while (act->type == ENTITY_ACT_FAIL_QUEUE && !list_is_empty(&entity->queue));
-		return;
-	}
-	entity->current = NULL;
-	if (act->type == ENTITY_ACT_ANSWER) {
-		entity_ticket_answer(ticket, entity->reply);
-		entity->reply = NULL;
-		return;
-	}
-	if (act->type == ENTITY_ACT_FAIL_CURRENT) {
-		entity_ticket_fail(ticket, act->code, act->text, is_copied);
+	} else if (act->type == ENTITY_ACT_ANSWER) {
+		entity_undecided_answer_oldest(entity);
+	} else if (act->type == ENTITY_ACT_REQUEUE) {
+		entity_undecided_requeue(entity);
+	} else if (act->type == ENTITY_ACT_FAIL_OLDEST) {
+		entity_undecided_fail_oldest(entity, act->code, act->text, is_copied);
 	} else {
-		entity_ticket_enqueue(ticket, entity, true);
-		entity_watch_due(entity, ticket->deadline_ns);
+		entity_ticket_fail(entity->current, act->code, act->text, is_copied);
+		entity->current = NULL;
 	}
-	drop_reply(entity);
 }
 
 /* Spec: E-56: the caller's text hides the cause, so it is logged and told to the function. */
@@ -358,8 +355,8 @@ static void act_reset(struct entity *entity)
 
 static void act_cancel_search(struct entity *entity)
 {
-	journal_cancel(entity->request);
-	entity->request = NULL;
+	journal_cancel(entity->search);
+	entity->search = NULL;
 }
 
 /* Actions with neither arguments nor an outcome. */
@@ -377,8 +374,6 @@ static void act_plain(struct entity *entity, enum entity_act_type type)
 		entity_journal_load(entity);
 	else if (type == ENTITY_ACT_LOAD_NEXT)
 		journal_load_next(entity->load);
-	else if (type == ENTITY_ACT_VERIFY)
-		entity_journal_verify(entity);
 	else if (type == ENTITY_ACT_SEARCH)
 		entity_recall_search(entity);
 	else if (type == ENTITY_ACT_RECALL)
@@ -408,10 +403,9 @@ static void act(struct entity *entity, const struct entity_act *action,
 	} else if (type == ENTITY_ACT_SEND_COMMAND) {
 		is_ok = act_send_command(entity, action->command_id);
 	} else if (type == ENTITY_ACT_APPEND) {
-		if (!entity_journal_append(entity))
-			*follow = (struct entity_event){.type = ENTITY_EV_APPEND_ERROR,
-							.code = ST_RESOURCE_EXHAUSTED,
-							.text = TEXT_TOO_MANY_EVENTS};
+		entity_journal_append(entity, &action->head);
+	} else if (type == ENTITY_ACT_VERIFY) {
+		entity_journal_verify(entity, &action->head);
 	} else if (type == ENTITY_ACT_CANCEL_LOAD) {
 		journal_cancel(entity->load);
 		entity->load = NULL;
@@ -474,13 +468,12 @@ void entity_run_page(struct entity *entity, const struct entity_event *first,
 		for (size_t i = 0; i < acts.count; i++)
 			act(entity, &acts.items[i], &event, page, &follow);
 		event = follow;
-	} while (event.type != ENTITY_EVENTS_);
+	} while (event.type != ENTITY_EVENTS_ || entity_undecided_next(entity, &event));
 	if (entity->is_gone) {
 		entity_destroy(entity);
 		return;
 	}
-	if (!entity->current)
-		drop_reply(entity); /* of a message that was none */
+	drop_reply(entity); /* of a message that was none */
 	entity_member_sort(&entity->member, entity_fsm_is_idle(&entity->fsm));
 }
 
@@ -505,6 +498,7 @@ struct entity *entity_new(struct entity_table *table)
 	entity->table = table;
 	entity->due_ns = DEADLINE_NEVER;
 	list_init(&entity->queue);
+	list_init(&entity->undecided);
 	timer_init(&entity->timer, table->set.loop, on_timer, entity);
 	timer_init(&entity->queue_timer, table->set.loop, on_queue_timer, entity);
 	entity_fsm_init(&entity->fsm, &table->config, table->limits.passivation_ms);
@@ -514,9 +508,10 @@ struct entity *entity_new(struct entity_table *table)
 static void entity_destroy(struct entity *entity)
 {
 	BUG_ON(!list_is_empty(&entity->queue) || entity->current);
+	BUG_ON(!list_is_empty(&entity->undecided));
 	entity_stream_reset(&entity->stream);
 	journal_cancel(entity->load);
-	journal_cancel(entity->request);
+	journal_cancel(entity->search);
 	timer_stop(&entity->timer);
 	timer_stop(&entity->queue_timer);
 	drop_reply(entity);
@@ -526,6 +521,8 @@ static void entity_destroy(struct entity *entity)
 
 void entity_free(struct entity *entity, enum status code, const char *text)
 {
+	while (!list_is_empty(&entity->undecided))
+		entity_undecided_fail_oldest(entity, code, text, false);
 	if (entity->current)
 		entity_ticket_fail(entity->current, code, text, false);
 	entity->current = NULL;

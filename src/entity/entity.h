@@ -23,6 +23,7 @@
  *   entity_table    limits, and commands taken in
  *   entity          the shell of one machine: executes its actions, reports what happened
  *   entity_journal  its journal side: what is asked there, and the answers
+ *   entity_undecided  replies that are with the journal, oldest first
  *   entity_recall   commands that may have been executed before, and what is stored for them
  *   entity_ticket   one command from submit to its reply
  *
@@ -39,10 +40,26 @@ struct entity_holder {
 /* Holders kept for reuse; more are freed when they come back. */
 #define ENTITY_HOLDERS_KEPT 64
 
-enum entity_ticket_state { ENTITY_TICKET_QUEUED, ENTITY_TICKET_CURRENT, ENTITY_TICKET_DONE };
+enum entity_ticket_state {
+	ENTITY_TICKET_QUEUED,
+	ENTITY_TICKET_CURRENT, /* with the function, or its reply is undecided */
+	ENTITY_TICKET_DONE,
+};
+
+/* What is known of a reply that is with the journal. */
+struct entity_undecided {
+	struct journal_request *request; /* NULL once answered */
+	struct journal_id tag;
+	uint64_t written; /* the sequence it leads to; 0: it writes nothing */
+	size_t event_count;
+	size_t held_bytes;
+	bool is_answered;	    /* while older ones are not */
+	struct entity_event answer; /* is_answered only */
+	char *text;		    /* of the answer, owned; NULL: it has none, or a constant */
+};
 
 struct entity_ticket {
-	struct list node; /* in the entity's queue, or in the table's done list */
+	struct list node; /* in the entity's queue or its undecided, or in the table's done list */
 	struct entity_table *table;
 	struct entity *entity;	  /* NULL when done */
 	entity_reply_fn on_reply; /* NULL: abandoned */
@@ -51,16 +68,18 @@ struct entity_ticket {
 	uint64_t deadline_ns;
 	struct journal_id id;
 	enum entity_ticket_state state;
+	struct entity_undecided undecided;
+	struct entity_holder *holder; /* the reply, once there is one, or the text of a failure */
 	/* the outcome, when done */
-	enum status code;	      /* ST_OK: the reply in holder */
-	struct entity_holder *holder; /* the reply, or the text when it is not a constant */
+	enum status code; /* ST_OK: the reply in holder */
 	const char *text;
 	bool is_moved;
 	const char *reason; /* NULL, or of a google.rpc.ErrorInfo */
 	uint64_t retry_after_ms;
 	uint64_t sequence; /* of what it wrote, now or long ago; 0: nothing */
 	bool is_replayed;
-	bool may_be_executed;			/* before */
+	bool may_be_executed;			/* before: it has a key, or */
+	bool is_resent;				/* elsewhere, or here and was discarded */
 	struct journal_fingerprint fingerprint; /* with a key only, as the next */
 	size_t key_len;
 	size_t payload_len;
@@ -85,13 +104,12 @@ struct entity {
 	struct entity_table *table;
 	struct entity_fsm fsm;
 	struct entity_stream stream;
-	struct list queue; /* struct entity_ticket */
-	struct entity_ticket *current;
-	struct entity_holder *reply; /* the reply at hand */
+	struct list queue;	       /* struct entity_ticket, as undecided */
+	struct list undecided;	       /* their replies are with the journal, oldest first */
+	struct entity_ticket *current; /* with the function */
+	struct entity_holder *reply;   /* the message at hand */
 	struct journal_request *load;
-	struct journal_request *request; /* append, verify, search or recall */
-	struct journal_id tag;		 /* of the append under way */
-	uint64_t written;		 /* the sequence it leads to */
+	struct journal_request *search;
 	struct entity_window window;
 	uint64_t due_ns; /* of the machine's timer; the timer itself may be late */
 	struct timer timer;
@@ -167,12 +185,40 @@ void entity_free(struct entity *entity, enum status code, const char *text);
 #define ENTITY_DETAIL_MAX 512
 
 void entity_journal_load(struct entity *entity);
-/* False: the reply has more events than the journal takes at once; nothing was asked. */
-bool entity_journal_append(struct entity *entity);
-void entity_journal_verify(struct entity *entity);
+/* Both take the current ticket and the reply at hand; expected is the head before. */
+void entity_journal_append(struct entity *entity, const struct journal_head *expected);
+void entity_journal_verify(struct entity *entity, const struct journal_head *expected);
 
 struct journal_key entity_journal_key(const struct entity *entity);
 uint64_t entity_journal_deadline(const struct entity *entity);
+
+/* ---- entity_undecided.c --------------------------------------------------------------------- */
+static inline struct entity_ticket *entity_undecided_oldest(const struct entity *entity)
+{
+	return list_is_empty(&entity->undecided)
+		       ? NULL
+		       : list_entry(entity->undecided.next, struct entity_ticket, node);
+}
+
+/* Takes the holder; NULL: there is no reply yet. Its bytes count as those of waiting commands. */
+void entity_undecided_add(struct entity *entity, struct entity_ticket *ticket,
+			  struct entity_holder *holder);
+
+/* The journal's answer. The machine hears it now if the ticket is the oldest, else when it is. */
+void entity_undecided_answered(struct entity_ticket *ticket, const struct entity_event *answer);
+/* The same from within a step: never now. The text is a constant. */
+void entity_undecided_keep(struct entity_ticket *ticket, const struct entity_event *answer);
+/* Takes the answer of the oldest; false: it is not here yet. */
+bool entity_undecided_next(const struct entity *entity, struct entity_event *ret_answer);
+
+void entity_undecided_answer_oldest(struct entity *entity);
+void entity_undecided_fail_oldest(struct entity *entity, enum status code, const char *text,
+				  bool is_copied);
+/* All of them, and the current one behind them, to the head of the queue. */
+void entity_undecided_requeue(struct entity *entity);
+
+/* One of the same name is under way, or it is too much already. */
+bool entity_undecided_is_in_the_way(const struct entity *entity, const struct entity_ticket *next);
 
 /* ---- entity_recall.c: the actions SEARCH and RECALL, and all about idempotency keys -----------
  */
@@ -187,12 +233,12 @@ enum entity_next entity_recall_next(const struct entity *entity);
 /* The head was read, and what the window knows of before it is forgotten. */
 void entity_recall_activated(struct entity *entity, uint64_t sequence);
 
-/* What is to be kept with the reply at hand; false: nothing, its command has no key. Borrowed until
+/* What is to be kept with its reply; false: nothing, its command has no key. Borrowed until
  * the next call. */
-bool entity_recall_keep(struct entity *entity, struct journal_idempotency *ret_kept);
+bool entity_recall_keep(const struct entity_ticket *ticket, struct journal_idempotency *ret_kept);
 
-/* The current command wrote. */
-void entity_recall_written(struct entity *entity);
+/* Its command wrote. */
+void entity_recall_written(struct entity *entity, struct entity_ticket *ticket);
 
 void entity_recall_search(struct entity *entity);
 /* Takes the head of the queue. */

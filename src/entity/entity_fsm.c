@@ -12,15 +12,15 @@
  *  - a reply without events, be it a failure, is answered only after a verify: it was computed from
  *    a state that must be the newest one (journal-and-ownership 4.3);
  *  - an append that failed leaves the function ahead of the journal, so its stream is dropped, and
- *    commands that wait are run after a new activation: they were not touched. */
+ *    commands that wait are run after a new activation: they were not touched.
+ *
+ * The function may be ahead of the journal (fsm->head is where it is): replies that are not decided
+ * are kept by the shell, oldest first, and their answers are fed in that order. While the function
+ * works, the state is BUSY however many there are; the journal alone is waited for in SETTLING.
+ * Nothing else happens before all are decided: no sleep, no new stream, no load. */
 
 typedef void (*handler_fn)(struct entity_fsm *fsm, const struct entity_event *event,
 			   struct entity_acts *acts);
-
-static const bool allowed[ENTITY_STATES_][ENTITY_STATES_] = {
-#define TRANSITION(from, to, why) [ENTITY_##from][ENTITY_##to] = true,
-#include "src/entity/entity_fsm.def"
-};
 
 static const struct entity_texts *texts(const struct entity_fsm *fsm)
 {
@@ -31,14 +31,9 @@ static const struct entity_texts *texts(const struct entity_fsm *fsm)
 #define CONFLICT_WAIT_MS 1
 #define CONFLICT_JITTER_MS 19
 
-bool entity_fsm_is_allowed(enum entity_state from, enum entity_state to)
-{
-	return allowed[from][to];
-}
-
 static void entity_fsm_enter(struct entity_fsm *fsm, enum entity_state state)
 {
-	BUG_ON(!allowed[fsm->state][state]);
+	BUG_ON(!entity_fsm_is_allowed(fsm->state, state));
 	fsm->state = state;
 }
 
@@ -94,6 +89,16 @@ static void fail_queue(struct entity_fsm *fsm, enum status code, const char *tex
 	fsm->attempts = 0;
 }
 
+static void fail_oldest(struct entity_fsm *fsm, enum status code, const char *text,
+			struct entity_acts *acts)
+{
+	put_fail(acts, ENTITY_ACT_FAIL_OLDEST, code, text);
+	fsm->undecided--;
+	fsm->attempts = 0;
+	if (fsm->undecided == 0)
+		fsm->undecided_events = 0;
+}
+
 /* Whoever is current, or next when nobody is: the one that would have met the trouble. */
 static void fail_first(struct entity_fsm *fsm, enum status code, const char *text,
 		       struct entity_acts *acts)
@@ -115,7 +120,7 @@ static void hand_over(struct entity_fsm *fsm, struct entity_acts *acts)
 	fsm->attempts = 0;
 }
 
-/* The command at hand is dealt with: those behind it were only waiting for it, to keep their
+/* What was under way is dealt with: those behind it were only waiting for it, to keep their
  * order. */
 static void let_go(struct entity_fsm *fsm, struct entity_acts *acts)
 {
@@ -144,7 +149,7 @@ static void activate(struct entity_fsm *fsm, struct entity_acts *acts)
 
 static void vanish(struct entity_fsm *fsm, struct entity_acts *acts)
 {
-	BUG_ON(fsm->queued > 0 || fsm->has_current);
+	BUG_ON(fsm->queued > 0 || fsm->has_current || fsm->undecided > 0);
 	drop_stream(fsm, acts);
 	put_timer(acts, ENTITY_TIMER_NONE, 0);
 	entity_fsm_enter(fsm, ENTITY_ABSENT);
@@ -172,31 +177,69 @@ static uint64_t crash_wait_ms(const struct entity_fsm *fsm)
 							   : fsm->config->crash_backoff_max_ms;
 }
 
-/* Rows E-40..E-46: the caller at hand gets the text, those who wait "Entity terminated". Commands
- * that came while the old stream was closing are none of its business and stay. */
-static void crash(struct entity_fsm *fsm, enum status code, const char *text,
-		  struct entity_acts *acts)
+static void rest_after_crash(struct entity_fsm *fsm, struct entity_acts *acts)
 {
-	bool is_buffering = fsm->state == ENTITY_STOPPING || fsm->state == ENTITY_RESTARTING;
-
-	if (!is_buffering) {
-		fail_first(fsm, code, text, acts);
-		let_go(fsm, acts);
-		fail_queue(fsm, ST_UNKNOWN, texts(fsm)->terminated, acts);
-	}
-	if (is_loading(fsm))
-		put(acts, ENTITY_ACT_CANCEL_LOAD);
-	if (fsm->state == ENTITY_SEARCHING || fsm->state == ENTITY_RECALLING)
-		put(acts, ENTITY_ACT_CANCEL_SEARCH);
-	drop_stream(fsm, acts);
-	fsm->crashes++;
-	put(acts, ENTITY_ACT_CRASHED)->text = text;
 	if (fsm->is_stop_wanted && fsm->queued == 0) {
 		vanish(fsm, acts);
 		return;
 	}
 	put_timer(acts, ENTITY_TIMER_CRASH, crash_wait_ms(fsm));
 	entity_fsm_enter(fsm, ENTITY_BACKOFF);
+}
+
+/* The stream is gone, or to be dropped, and nothing is under way any more. */
+static void leave(struct entity_fsm *fsm, struct entity_acts *acts)
+{
+	bool is_crashed = fsm->then == ENTITY_THEN_BACKOFF;
+
+	fsm->then = ENTITY_THEN_GO_ON;
+	if (!is_crashed) {
+		reload(fsm, acts);
+		return;
+	}
+	let_go(fsm, acts);
+	rest_after_crash(fsm, acts);
+}
+
+/* The stream is of no use any more; but what the function replied before may yet be good. */
+static void settle(struct entity_fsm *fsm, enum entity_then then, struct entity_acts *acts)
+{
+	drop_stream(fsm, acts);
+	put_timer(acts, ENTITY_TIMER_NONE, 0);
+	fsm->then = then;
+	entity_fsm_enter(fsm, ENTITY_SETTLING);
+}
+
+/* Rows E-40..E-46: the caller at hand gets the text, those who wait "Entity terminated". Commands
+ * that came while the old stream was closing are none of its business and stay; so do those that
+ * go to another gateway as soon as all is decided. */
+static void crash(struct entity_fsm *fsm, enum status code, const char *text,
+		  struct entity_acts *acts)
+{
+	bool is_buffering = fsm->state == ENTITY_STOPPING || fsm->state == ENTITY_RESTARTING;
+
+	if (!is_buffering) {
+		if (fsm->state == ENTITY_RECALLING && fsm->undecided > 0)
+			fail_oldest(fsm, code, text, acts);
+		else
+			fail_first(fsm, code, text, acts);
+		if (fsm->undecided == 0)
+			let_go(fsm, acts);
+		if (!fsm->is_leaving)
+			fail_queue(fsm, ST_UNKNOWN, texts(fsm)->terminated, acts);
+	}
+	if (is_loading(fsm))
+		put(acts, ENTITY_ACT_CANCEL_LOAD);
+	if (fsm->state == ENTITY_SEARCHING)
+		put(acts, ENTITY_ACT_CANCEL_SEARCH);
+	fsm->crashes++;
+	if (fsm->undecided > 0)
+		settle(fsm, ENTITY_THEN_BACKOFF, acts);
+	else
+		drop_stream(fsm, acts);
+	put(acts, ENTITY_ACT_CRASHED)->text = text;
+	if (fsm->undecided == 0)
+		rest_after_crash(fsm, acts);
 }
 
 static void half_close(struct entity_fsm *fsm, enum entity_state state, struct entity_acts *acts)
@@ -218,17 +261,39 @@ static void take_next(struct entity_fsm *fsm, struct entity_acts *acts)
 		return;
 	}
 	fsm->queued--;
-	fsm->has_current = true;
 	if (fsm->next == ENTITY_NEXT_RECALL) {
+		fsm->undecided++;
 		put(acts, ENTITY_ACT_RECALL);
 		put_timer(acts, ENTITY_TIMER_NONE, 0);
 		if (fsm->state != ENTITY_RECALLING) /* else: and another one */
 			entity_fsm_enter(fsm, ENTITY_RECALLING);
 	} else {
+		fsm->has_current = true;
 		put(acts, ENTITY_ACT_SEND_COMMAND)->command_id = ++fsm->command_id;
 		put_timer(acts, ENTITY_TIMER_COMMAND, fsm->config->command_timeout_ms);
-		entity_fsm_enter(fsm, ENTITY_BUSY);
+		if (fsm->state != ENTITY_BUSY) /* else: and another one, ahead of the journal */
+			entity_fsm_enter(fsm, ENTITY_BUSY);
 	}
+}
+
+/* Should it be discarded although it was appended in fact, it must still be found in the window by
+ * then, whatever others write meanwhile: hence the half. */
+static bool may_run_ahead(const struct entity_fsm *fsm)
+{
+	uint64_t window = fsm->config->dedupe_window;
+
+	if (fsm->kind == ENTITY_FSM_VALUE && window > JOURNAL_WRITES_KEPT)
+		window = JOURNAL_WRITES_KEPT;
+	return fsm->queued > 0 && fsm->next == ENTITY_NEXT_SEND &&
+	       fsm->undecided < fsm->config->speculation_depth &&
+	       fsm->undecided_events < window / 2 && fsm->stream == ENTITY_STREAM_OPEN &&
+	       !fsm->is_restart && !fsm->is_renew_wanted && !fsm->is_leaving;
+}
+
+static void run_ahead(struct entity_fsm *fsm, struct entity_acts *acts)
+{
+	put(acts, ENTITY_ACT_READ);
+	take_next(fsm, acts);
 }
 
 /* The function is up to date and nothing is under way. */
@@ -271,54 +336,89 @@ static void leave_lost_stream(struct entity_fsm *fsm, struct entity_acts *acts)
 		vanish(fsm, acts);
 }
 
-/* The command at hand is dealt with; the function's state still stands. */
+/* One reply is dealt with; the function's state still stands. */
 static void go_on(struct entity_fsm *fsm, struct entity_acts *acts)
 {
+	if (fsm->state == ENTITY_BUSY)
+		return;
+	if (fsm->undecided > 0) {
+		if (may_run_ahead(fsm))
+			run_ahead(fsm, acts);
+		return;
+	}
 	let_go(fsm, acts);
-	if (fsm->is_restart) {
+	if (fsm->then != ENTITY_THEN_GO_ON) {
+		leave(fsm, acts);
+	} else if (fsm->is_restart) {
 		restart(fsm, acts);
 	} else if (fsm->stream == ENTITY_STREAM_LOST) {
 		leave_lost_stream(fsm, acts);
 	} else {
-		put(acts, ENTITY_ACT_READ);
+		if (fsm->state != ENTITY_RECALLING) /* there it is listened to all the time */
+			put(acts, ENTITY_ACT_READ);
 		ready(fsm, acts);
 	}
 }
 
-static void answer(struct entity_fsm *fsm, struct entity_acts *acts)
+static void decided(struct entity_fsm *fsm, const struct entity_event *event,
+		    struct entity_acts *acts)
 {
 	put(acts, ENTITY_ACT_ANSWER);
-	fsm->has_current = false;
 	fsm->attempts = 0;
-	fsm->crashes = 0;
-	if (!fsm->is_restart)
+	fsm->undecided--;
+	fsm->undecided_events -= event->event_count;
+	if (fsm->undecided == 0)
+		fsm->undecided_events = 0;
+}
+
+static void answer(struct entity_fsm *fsm, const struct entity_event *event,
+		   struct entity_acts *acts)
+{
+	decided(fsm, event, acts);
+	fsm->crashes = fsm->then == ENTITY_THEN_BACKOFF ? fsm->crashes : 0;
+	if (!fsm->is_restart || fsm->undecided > 0)
 		fsm->restarts = 0;
 }
 
-/* Read again and run the same command again, unless that has failed too often. */
+/* All that was built on something that is not so runs again. */
+static void discard(struct entity_fsm *fsm, struct entity_acts *acts)
+{
+	size_t count = fsm->undecided + fsm->has_current;
+
+	if (count > 0)
+		put(acts, ENTITY_ACT_REQUEUE);
+	fsm->queued += count;
+	fsm->undecided = 0;
+	fsm->undecided_events = 0;
+	fsm->has_current = false;
+	fsm->is_restart = false;
+}
+
+/* The oldest one hears it; what was built on it is discarded. */
+static void fail_append(struct entity_fsm *fsm, enum status code, const char *text,
+			struct entity_acts *acts)
+{
+	fail_oldest(fsm, code, text, acts);
+	discard(fsm, acts);
+	leave(fsm, acts);
+}
+
+/* Read again and run the same commands again, unless that has failed too often. */
 static void try_again(struct entity_fsm *fsm, struct entity_acts *acts)
 {
-	struct entity_act *timer;
-
-	fsm->is_restart = false;
 	if (++fsm->attempts > fsm->config->conflict_retries) {
-		fail_first(fsm, ST_ABORTED, ENTITY_TEXT_CONFLICTS, acts);
-		reload(fsm, acts);
+		fail_append(fsm, ST_ABORTED, ENTITY_TEXT_CONFLICTS, acts);
 		return;
 	}
-	if (fsm->has_current) {
-		put(acts, ENTITY_ACT_REQUEUE);
-		fsm->has_current = false;
-		fsm->queued++;
-	}
-	if (fsm->is_leaving) {
-		reload(fsm, acts); /* the owner executes it */
+	discard(fsm, acts);
+	if (fsm->is_leaving || fsm->then == ENTITY_THEN_BACKOFF) {
+		leave(fsm, acts); /* the owner executes it, or it rests anyway */
 		return;
 	}
+	fsm->then = ENTITY_THEN_GO_ON;
 	drop_stream(fsm, acts);
 	put_timer(acts, ENTITY_TIMER_CONFLICT, CONFLICT_WAIT_MS);
-	timer = &acts->items[acts->count - 1];
-	timer->jitter_ms = CONFLICT_JITTER_MS;
+	acts->items[acts->count - 1].jitter_ms = CONFLICT_JITTER_MS;
 	entity_fsm_enter(fsm, ENTITY_BACKOFF);
 }
 
@@ -342,6 +442,8 @@ static void on_command(struct entity_fsm *fsm, const struct entity_event *event,
 		activate(fsm, acts);
 	else if (fsm->state == ENTITY_IDLE)
 		ready(fsm, acts);
+	else if (fsm->state == ENTITY_SETTLING && may_run_ahead(fsm))
+		run_ahead(fsm, acts);
 }
 
 static void on_unqueued(struct entity_fsm *fsm, const struct entity_event *event,
@@ -350,7 +452,7 @@ static void on_unqueued(struct entity_fsm *fsm, const struct entity_event *event
 	(void)acts;
 	BUG_ON(fsm->queued == 0);
 	fsm->queued--;
-	if (event->is_head && !fsm->has_current)
+	if (event->is_head && !fsm->has_current && fsm->undecided == 0)
 		fsm->attempts = 0;
 }
 
@@ -375,7 +477,7 @@ static void on_hand_over(struct entity_fsm *fsm, const struct entity_event *even
 			 struct entity_acts *acts)
 {
 	fsm->is_stop_wanted = true;
-	fsm->is_leaving = fsm->has_current;
+	fsm->is_leaving = fsm->has_current || fsm->undecided > 0;
 	if (fsm->is_leaving)
 		return;
 	hand_over(fsm, acts);
@@ -407,7 +509,10 @@ static void on_timeout(struct entity_fsm *fsm, const struct entity_event *event,
 	} else if (fsm->state == ENTITY_BUSY) {
 		fail_current(fsm, ST_DEADLINE_EXCEEDED, ENTITY_TEXT_COMMAND_TIMEOUT, acts);
 		put(acts, ENTITY_ACT_CRASHED)->text = ENTITY_TEXT_COMMAND_TIMEOUT;
-		reload(fsm, acts);
+		if (fsm->undecided > 0)
+			settle(fsm, ENTITY_THEN_RELOAD, acts);
+		else
+			reload(fsm, acts);
 	} else if (fsm->state == ENTITY_LOADING || fsm->state == ENTITY_REPLAYING) {
 		put(acts, ENTITY_ACT_CANCEL_LOAD);
 		give_up(fsm, ST_UNAVAILABLE, texts(fsm)->load_timeout, acts);
@@ -460,8 +565,7 @@ static void on_stream_over(struct entity_fsm *fsm, const struct entity_event *ev
 		reload(fsm, acts);
 	} else if (fsm->state == ENTITY_RESTARTING) {
 		activate(fsm, acts);
-	} else if (fsm->state != ENTITY_APPENDING && fsm->state != ENTITY_VERIFYING &&
-		   fsm->state != ENTITY_RECALLING) {
+	} else if (fsm->state != ENTITY_SETTLING && fsm->state != ENTITY_RECALLING) {
 		crash(fsm, ST_UNKNOWN, texts(fsm)->termination, acts);
 	}
 }
@@ -469,15 +573,27 @@ static void on_stream_over(struct entity_fsm *fsm, const struct entity_event *ev
 static void take_reply(struct entity_fsm *fsm, const struct entity_event *event,
 		       struct entity_acts *acts)
 {
-	fsm->is_restart = event->is_restart && fsm->kind == ENTITY_FSM_EVENTS; /* V-06 */
-	put_timer(acts, ENTITY_TIMER_NONE, 0);
-	if (event->event_count > 0 && !fsm->is_restart) {
-		put(acts, ENTITY_ACT_APPEND);
-		entity_fsm_enter(fsm, ENTITY_APPENDING);
-	} else {
-		put(acts, ENTITY_ACT_VERIFY);
-		entity_fsm_enter(fsm, ENTITY_VERIFYING);
+	const struct journal_head expected = fsm->head;
+	bool is_restart = event->is_restart && fsm->kind == ENTITY_FSM_EVENTS; /* V-06 */
+	bool is_write = event->event_count > 0 && !is_restart;
+	bool is_ahead;
+
+	fsm->is_restart = is_restart;
+	fsm->has_current = false;
+	fsm->undecided++;
+	if (is_write) {
+		fsm->undecided_events += event->event_count;
+		fsm->head.sequence += event->event_count;
+		fsm->head.tag = event->tag;
 	}
+	is_ahead = may_run_ahead(fsm);
+	if (!is_ahead)
+		put_timer(acts, ENTITY_TIMER_NONE, 0);
+	put(acts, is_write ? ENTITY_ACT_APPEND : ENTITY_ACT_VERIFY)->head = expected;
+	if (is_ahead)
+		run_ahead(fsm, acts);
+	else
+		entity_fsm_enter(fsm, ENTITY_SETTLING);
 }
 
 static void on_reply(struct entity_fsm *fsm, const struct entity_event *event,
@@ -571,85 +687,70 @@ static void on_load_error(struct entity_fsm *fsm, const struct entity_event *eve
 static void on_append_ok(struct entity_fsm *fsm, const struct entity_event *event,
 			 struct entity_acts *acts)
 {
-	BUG_ON(fsm->state != ENTITY_APPENDING);
-	fsm->head = event->head;
-	answer(fsm, acts);
+	BUG_ON(fsm->undecided == 0);
+	answer(fsm, event, acts);
 	go_on(fsm, acts);
 }
 
-/* Durable either way; but when others have appended since, our state is old. */
+/* Durable either way; but when others have appended since, our state is old. If more of ours is
+ * under way, that will tell. */
 static void on_append_dup_mine(struct entity_fsm *fsm, const struct entity_event *event,
 			       struct entity_acts *acts)
 {
-	BUG_ON(fsm->state != ENTITY_APPENDING);
-	if (memcmp(&event->head.tag, &event->tag, sizeof(event->tag)) == 0) {
-		on_append_ok(fsm, event, acts);
-		return;
-	}
-	answer(fsm, acts);
-	reload(fsm, acts);
+	bool is_current = memcmp(&event->head.tag, &event->tag, sizeof(event->tag)) == 0;
+
+	BUG_ON(fsm->undecided == 0);
+	answer(fsm, event, acts);
+	if (is_current || fsm->undecided > 0 || fsm->state == ENTITY_BUSY)
+		go_on(fsm, acts);
+	else
+		leave(fsm, acts);
 }
 
 /* With a key its reply is stored: the window of the next activation knows it. */
 static void on_append_dup_other(struct entity_fsm *fsm, const struct entity_event *event,
 				struct entity_acts *acts)
 {
-	BUG_ON(fsm->state != ENTITY_APPENDING);
-	if (event->is_keyed) {
+	BUG_ON(fsm->undecided == 0);
+	if (event->is_keyed)
 		try_again(fsm, acts);
-		return;
-	}
-	fail_current(fsm, ST_ABORTED, ENTITY_TEXT_EXECUTED, acts);
-	reload(fsm, acts);
-}
-
-/* Which state an answer of the journal belongs to. */
-static enum entity_state asked_in(enum entity_event_type type)
-{
-	if (type == ENTITY_EV_APPEND_CONFLICT || type == ENTITY_EV_APPEND_ERASED)
-		return ENTITY_APPENDING;
-	if (type == ENTITY_EV_RECALL_CONFLICT || type == ENTITY_EV_RECALL_ERASED)
-		return ENTITY_RECALLING;
-	return ENTITY_VERIFYING;
+	else
+		fail_append(fsm, ST_ABORTED, ENTITY_TEXT_EXECUTED, acts);
 }
 
 static void on_conflict(struct entity_fsm *fsm, const struct entity_event *event,
 			struct entity_acts *acts)
 {
-	BUG_ON(fsm->state != asked_in(event->type));
+	(void)event;
+	BUG_ON(fsm->undecided == 0);
 	try_again(fsm, acts);
 }
 
 static void on_erased(struct entity_fsm *fsm, const struct entity_event *event,
 		      struct entity_acts *acts)
 {
-	BUG_ON(fsm->state != asked_in(event->type));
-	give_up(fsm, ST_FAILED_PRECONDITION, ENTITY_TEXT_ERASED, acts);
+	(void)event;
+	BUG_ON(fsm->undecided == 0);
+	fail_oldest(fsm, ST_FAILED_PRECONDITION, ENTITY_TEXT_ERASED, acts);
+	discard(fsm, acts);
+	fail_queue(fsm, ST_FAILED_PRECONDITION, ENTITY_TEXT_ERASED, acts);
+	vanish(fsm, acts);
 }
 
 /* E-48, E-49. */
 static void on_append_error(struct entity_fsm *fsm, const struct entity_event *event,
 			    struct entity_acts *acts)
 {
-	BUG_ON(fsm->state != ENTITY_APPENDING);
-	fail_current(fsm, event->code, event->text, acts);
-	reload(fsm, acts);
+	BUG_ON(fsm->undecided == 0);
+	fail_append(fsm, event->code, event->text, acts);
 }
 
-static void on_verify_ok(struct entity_fsm *fsm, const struct entity_event *event,
-			 struct entity_acts *acts)
-{
-	(void)event;
-	BUG_ON(fsm->state != ENTITY_VERIFYING);
-	answer(fsm, acts);
-	go_on(fsm, acts);
-}
-
+/* Nothing is built on a reply that writes nothing, nor on one that is recalled. */
 static void on_verify_error(struct entity_fsm *fsm, const struct entity_event *event,
 			    struct entity_acts *acts)
 {
-	BUG_ON(fsm->state != ENTITY_VERIFYING);
-	fail_current(fsm, event->code, event->text, acts);
+	BUG_ON(fsm->undecided == 0);
+	fail_oldest(fsm, event->code, event->text, acts);
 	go_on(fsm, acts);
 }
 
@@ -671,34 +772,13 @@ static void on_window_error(struct entity_fsm *fsm, const struct entity_event *e
 	reload(fsm, acts);
 }
 
-/* As go_on, but the function had nothing to do with it and is being listened to all the time. */
-static void recalled(struct entity_fsm *fsm, struct entity_acts *acts)
-{
-	let_go(fsm, acts);
-	if (fsm->stream == ENTITY_STREAM_LOST)
-		leave_lost_stream(fsm, acts);
-	else
-		ready(fsm, acts);
-}
-
 /* That the function answers is not shown by this: its crashes and restarts still count. */
 static void on_recall_ok(struct entity_fsm *fsm, const struct entity_event *event,
 			 struct entity_acts *acts)
 {
-	(void)event;
 	BUG_ON(fsm->state != ENTITY_RECALLING);
-	put(acts, ENTITY_ACT_ANSWER);
-	fsm->has_current = false;
-	fsm->attempts = 0;
-	recalled(fsm, acts);
-}
-
-static void on_recall_refused(struct entity_fsm *fsm, const struct entity_event *event,
-			      struct entity_acts *acts)
-{
-	BUG_ON(fsm->state != ENTITY_RECALLING);
-	fail_current(fsm, event->code, event->text, acts);
-	recalled(fsm, acts);
+	decided(fsm, event, acts);
+	go_on(fsm, acts);
 }
 
 /* ---- interface ------------------------------------------------------------------------------ */
@@ -708,16 +788,6 @@ static const handler_fn handlers[ENTITY_EVENTS_] = {
 #include "src/entity/entity_fsm.def"
 };
 
-void entity_fsm_init(struct entity_fsm *fsm, const struct entity_fsm_config *config,
-		     uint64_t passivation_ms)
-{
-	*fsm = (struct entity_fsm){
-		.config = config,
-		.state = ENTITY_ABSENT,
-		.passivation_ms = passivation_ms,
-	};
-}
-
 void entity_fsm_step(struct entity_fsm *fsm, const struct entity_event *event,
 		     struct entity_acts *actions)
 {
@@ -725,9 +795,4 @@ void entity_fsm_step(struct entity_fsm *fsm, const struct entity_event *event,
 	BUG_ON(event->type >= ENTITY_EVENTS_);
 	fsm->next = event->next;
 	handlers[event->type](fsm, event, actions);
-}
-
-bool entity_fsm_is_idle(const struct entity_fsm *fsm)
-{
-	return fsm->state == ENTITY_IDLE || (fsm->state == ENTITY_BACKOFF && fsm->queued == 0);
 }

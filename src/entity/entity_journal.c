@@ -7,6 +7,8 @@
 
 /* The journal side of an entity: what its machine asks there, and the answers as events. */
 
+#define TEXT_TOO_MANY_EVENTS "The reply has more events than the journal takes at once"
+
 /* ---- answers -------------------------------------------------------------------------------- */
 
 struct journal_key entity_journal_key(const struct entity *entity)
@@ -135,16 +137,19 @@ static const char *const could_not[] = {
 
 static void on_appended(void *data, const struct journal_append_result *result)
 {
-	struct entity *entity = data;
-	struct entity_table *table = entity->table;
-	struct entity_event event = {.type = append_event(result), .head = result->head};
+	struct entity_ticket *ticket = data;
+	struct entity *entity = ticket->entity;
+	struct entity_event event = {
+		.type = append_event(result),
+		.head = result->head,
+		.tag = ticket->undecided.tag,
+		.event_count = ticket->undecided.event_count,
+		.is_keyed = ticket->key_len > 0,
+	};
 	char text[ENTITY_DETAIL_MAX];
 
-	entity->request = NULL;
-	event.tag = entity->tag;
-	event.is_keyed = entity->current->key_len > 0;
 	if (event.type == ENTITY_EV_APPEND_OK || event.type == ENTITY_EV_APPEND_DUP_MINE)
-		entity_recall_written(entity);
+		entity_recall_written(entity, ticket);
 	if (result->result == JOURNAL_ERROR) {
 		const struct error *error = result->error;
 
@@ -157,18 +162,15 @@ static void on_appended(void *data, const struct journal_append_result *result)
 			       error ? error->message : "");
 		event.text = text;
 	}
-	entity_run(entity, &event);
-	entity_set_deliver(&table->set);
+	entity_undecided_answered(ticket, &event);
 }
 
 static void on_verified(void *data, enum journal_result result, const struct error *error)
 {
-	struct entity *entity = data;
-	struct entity_table *table = entity->table;
+	struct entity_ticket *ticket = data;
 	struct entity_event event = {.type = ENTITY_EV_VERIFY_ERROR, .code = ST_UNAVAILABLE};
 	char text[ENTITY_DETAIL_MAX];
 
-	entity->request = NULL;
 	if (result == JOURNAL_OK)
 		event.type = ENTITY_EV_VERIFY_OK;
 	else if (result == JOURNAL_CONFLICT)
@@ -182,8 +184,7 @@ static void on_verified(void *data, enum journal_result result, const struct err
 			       error ? error->message : "");
 		event.text = text;
 	}
-	entity_run(entity, &event);
-	entity_set_deliver(&table->set);
+	entity_undecided_answered(ticket, &event);
 }
 
 /* ---- questions ------------------------------------------------------------------------------ */
@@ -210,59 +211,82 @@ void entity_journal_load(struct entity *entity)
 		journal_load(entity->table->journal, &key, DEADLINE_NEVER, &load_ops, entity);
 }
 
-static void put_state(struct entity *entity)
+static void put_state(struct entity *entity, struct entity_ticket *ticket,
+		      const struct journal_head *expected)
 {
 	struct entity_table *table = entity->table;
-	const struct entity_out *out = &entity->reply->out;
+	const struct entity_out *out = &ticket->holder->out;
 	struct journal_idempotency kept;
 	struct journal_put put = {
 		.key = entity_journal_key(entity),
-		.expected = entity->fsm.head,
-		.command = entity->current->id,
+		.expected = *expected,
+		.tag = ticket->undecided.tag,
+		.command = ticket->id,
 		.state = out->write == ENTITY_WRITE_UPDATE ? &out->state : NULL,
-		.idempotency = entity_recall_keep(entity, &kept) ? &kept : NULL,
+		.idempotency = entity_recall_keep(ticket, &kept) ? &kept : NULL,
 	};
 
-	entity->written = entity->fsm.head.sequence + 1;
-	entity->tag = journal_new_id(table->journal);
-	put.tag = entity->tag;
-	entity->request = journal_put(table->journal, &put, entity_journal_deadline(entity),
-				      on_appended, entity);
+	ticket->undecided.request = journal_put(
+		table->journal, &put, entity_journal_deadline(entity), on_appended, ticket);
 }
 
-bool entity_journal_append(struct entity *entity)
+static void append_events(struct entity *entity, struct entity_ticket *ticket,
+			  const struct journal_head *expected)
 {
 	struct entity_table *table = entity->table;
-	const struct entity_out *out = &entity->reply->out;
+	const struct entity_out *out = &ticket->holder->out;
 	struct journal_idempotency kept;
 	struct journal_append append = {
 		.key = entity_journal_key(entity),
-		.expected = entity->fsm.head,
-		.command = entity->current->id,
+		.expected = *expected,
+		.tag = ticket->undecided.tag,
+		.command = ticket->id,
 		.events = table->events,
+		.event_count = entity_out_events(out, table->events, ENTITY_REPLY_EVENTS_MAX),
 		.snapshot = out->has_snapshot ? &out->snapshot : NULL,
+		.idempotency = entity_recall_keep(ticket, &kept) ? &kept : NULL,
 	};
 
-	if (entity->fsm.kind == ENTITY_FSM_VALUE) {
-		put_state(entity);
-		return true;
-	}
-	if (out->event_count > ENTITY_REPLY_EVENTS_MAX)
-		return false;
-	append.event_count = entity_out_events(out, table->events, ENTITY_REPLY_EVENTS_MAX);
-	append.idempotency = entity_recall_keep(entity, &kept) ? &kept : NULL;
-	entity->written = entity->fsm.head.sequence + append.event_count;
-	entity->tag = journal_new_id(table->journal);
-	append.tag = entity->tag;
-	entity->request = journal_append(table->journal, &append, entity_journal_deadline(entity),
-					 on_appended, entity);
-	return true;
+	ticket->undecided.request = journal_append(
+		table->journal, &append, entity_journal_deadline(entity), on_appended, ticket);
 }
 
-void entity_journal_verify(struct entity *entity)
+/* What the function replied is undecided from now on. */
+static struct entity_ticket *take_current(struct entity *entity)
 {
+	struct entity_ticket *ticket = entity->current;
+
+	entity_undecided_add(entity, ticket, entity->reply);
+	entity->current = NULL;
+	entity->reply = NULL;
+	return ticket;
+}
+
+/* The machine is where this append leads to. */
+void entity_journal_append(struct entity *entity, const struct journal_head *expected)
+{
+	struct entity_ticket *ticket = take_current(entity);
+	struct entity_undecided *undecided = &ticket->undecided;
+
+	undecided->tag = entity->fsm.head.tag;
+	undecided->written = entity->fsm.head.sequence;
+	undecided->event_count = (size_t)(undecided->written - expected->sequence);
+	if (entity->fsm.kind == ENTITY_FSM_VALUE)
+		put_state(entity, ticket, expected);
+	else if (undecided->event_count <= ENTITY_REPLY_EVENTS_MAX)
+		append_events(entity, ticket, expected);
+	else
+		entity_undecided_keep(ticket, &(struct entity_event){.type = ENTITY_EV_APPEND_ERROR,
+								     .code = ST_RESOURCE_EXHAUSTED,
+								     .text = TEXT_TOO_MANY_EVENTS});
+}
+
+void entity_journal_verify(struct entity *entity, const struct journal_head *expected)
+{
+	struct entity_ticket *ticket = take_current(entity);
 	struct journal_key key = entity_journal_key(entity);
 
-	entity->request = journal_verify(entity->table->journal, &key, &entity->fsm.head,
-					 entity_journal_deadline(entity), on_verified, entity);
+	ticket->undecided.request =
+		journal_verify(entity->table->journal, &key, expected,
+			       entity_journal_deadline(entity), on_verified, ticket);
 }

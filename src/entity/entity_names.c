@@ -73,3 +73,28 @@ const char *entity_timer_name(enum entity_timer timer)
 {
 	return timer < ENTITY_TIMERS_ ? timer_names[timer] : "?";
 }
+
+static const bool allowed[ENTITY_STATES_][ENTITY_STATES_] = {
+#define TRANSITION(from, to, why) [ENTITY_##from][ENTITY_##to] = true,
+#include "src/entity/entity_fsm.def"
+};
+
+bool entity_fsm_is_allowed(enum entity_state from, enum entity_state to)
+{
+	return allowed[from][to];
+}
+
+void entity_fsm_init(struct entity_fsm *fsm, const struct entity_fsm_config *config,
+		     uint64_t passivation_ms)
+{
+	*fsm = (struct entity_fsm){
+		.config = config,
+		.state = ENTITY_ABSENT,
+		.passivation_ms = passivation_ms,
+	};
+}
+
+bool entity_fsm_is_idle(const struct entity_fsm *fsm)
+{
+	return fsm->state == ENTITY_IDLE || (fsm->state == ENTITY_BACKOFF && fsm->queued == 0);
+}

@@ -55,21 +55,19 @@ enum entity_next entity_recall_next(const struct entity *entity)
 	if (list_is_empty(&entity->queue))
 		return ENTITY_NEXT_SEND;
 	first = list_entry(entity->queue.next, struct entity_ticket, node);
-	if (!first->may_be_executed)
-		return ENTITY_NEXT_SEND;
-	if (!entity->window.is_read)
+	if (first->may_be_executed && !entity->window.is_read)
 		return ENTITY_NEXT_SEARCH;
-	return entity_window_find(&entity->window, &first->id) ? ENTITY_NEXT_RECALL
-							       : ENTITY_NEXT_SEND;
+	if (first->may_be_executed && entity_window_find(&entity->window, &first->id))
+		return ENTITY_NEXT_RECALL;
+	return entity_undecided_is_in_the_way(entity, first) ? ENTITY_NEXT_WAIT : ENTITY_NEXT_SEND;
 }
 
 /* ---- what is kept --------------------------------------------------------------------------- */
 
-bool entity_recall_keep(struct entity *entity, struct journal_idempotency *ret_kept)
+bool entity_recall_keep(const struct entity_ticket *ticket, struct journal_idempotency *ret_kept)
 {
-	const struct entity_ticket *ticket = entity->current;
-	const struct entity_out *out = &entity->reply->out;
-	struct buf *kept = &entity->table->kept;
+	const struct entity_out *out = &ticket->holder->out;
+	struct buf *kept = &ticket->table->kept;
 	uint8_t digest[DIGEST_SHA256_BYTES];
 
 	if (ticket->key_len == 0)
@@ -111,17 +109,16 @@ void entity_recall_activated(struct entity *entity, uint64_t sequence)
 		entity_window_begin(&entity->window, window_size(entity));
 }
 
-void entity_recall_written(struct entity *entity)
+void entity_recall_written(struct entity *entity, struct entity_ticket *ticket)
 {
-	struct entity_ticket *ticket = entity->current;
 	const struct journal_executed executed = {
 		.command = ticket->id,
-		.sequence = entity->written,
+		.sequence = ticket->undecided.written,
 		.has_key = ticket->key_len > 0,
 		.fingerprint = ticket->fingerprint,
 	};
 
-	ticket->sequence = entity->written;
+	ticket->sequence = ticket->undecided.written;
 	if (entity->window.is_read)
 		entity_window_add(&entity->window, &executed);
 }
@@ -135,7 +132,7 @@ static void on_window(void *data, enum journal_result result,
 	struct entity_event event = {.type = ENTITY_EV_WINDOW_READ};
 	char text[ENTITY_DETAIL_MAX];
 
-	entity->request = NULL;
+	entity->search = NULL;
 	if (result == JOURNAL_OK) {
 		entity_window_begin(&entity->window, window_size(entity));
 		for (size_t i = 0; i < count; i++) {
@@ -177,8 +174,8 @@ void entity_recall_search(struct entity *entity)
 	if (table->set.metrics)
 		metrics_add(metrics_series(table->set.metrics, METRIC_DEDUPE_WINDOWS, &label, 1),
 			    1);
-	entity->request = journal_window(table->journal, &window, entity_journal_deadline(entity),
-					 on_window, entity);
+	entity->search = journal_window(table->journal, &window, entity_journal_deadline(entity),
+					on_window, entity);
 }
 
 /* ---- one command ---------------------------------------------------------------------------- */
@@ -200,33 +197,31 @@ static void refuse(struct entity *entity, struct entity_event *event, enum statu
 	event->type = ENTITY_EV_RECALL_REFUSED;
 	event->code = code;
 	event->text = text;
-	count_recall(entity, entity->current->reason ? "reused" : "lost");
+	count_recall(entity, entity_undecided_oldest(entity)->reason ? "reused" : "lost");
 }
 
 /* Puts the stored reply where a reply of the function would be. */
-static bool take_kept(struct entity *entity, struct span kept)
+static bool take_kept(struct entity_ticket *ticket, struct span kept)
 {
 	struct entity_holder *holder;
 
 	if (kept.len == 0 || kept.data[0] != KEPT_REPLY)
 		return false;
-	holder = entity_holder_new(entity->table);
+	holder = entity_holder_new(ticket->table);
 	holder->out.kind = ENTITY_OUT_GARBAGE;
 	if (buf_append(&holder->bytes, span_skip(kept, 1)))
 		entity_out_parse(buf_span(&holder->bytes), &holder->out);
 	if (holder->out.kind != ENTITY_OUT_REPLY) {
-		entity_holder_free(entity->table, holder);
+		entity_holder_free(ticket->table, holder);
 		return false;
 	}
-	entity->reply = holder;
+	ticket->holder = holder;
 	return true;
 }
 
-static void take_recalled(struct entity *entity, const struct journal_idempotency *kept,
-			  struct entity_event *event)
+static void take_recalled(struct entity *entity, struct entity_ticket *ticket,
+			  const struct journal_idempotency *kept, struct entity_event *event)
 {
-	struct entity_ticket *ticket = entity->current;
-
 	if (!kept) {
 		refuse(entity, event, ST_ABORTED, ENTITY_TEXT_EXECUTED);
 		return;
@@ -239,7 +234,7 @@ static void take_recalled(struct entity *entity, const struct journal_idempotenc
 		return;
 	}
 	ticket->is_replayed = true;
-	if (take_kept(entity, kept->reply))
+	if (take_kept(ticket, kept->reply))
 		count_recall(entity, "replayed");
 	else if (kept->reply.len && kept->reply.data[0] == KEPT_DIGEST)
 		refuse(entity, event, ST_ALREADY_EXISTS, TEXT_TOO_LARGE);
@@ -250,14 +245,12 @@ static void take_recalled(struct entity *entity, const struct journal_idempotenc
 static void on_recalled(void *data, enum journal_result result,
 			const struct journal_idempotency *kept, const struct error *error)
 {
-	struct entity *entity = data;
-	struct entity_table *table = entity->table;
+	struct entity_ticket *ticket = data;
 	struct entity_event event = {.type = ENTITY_EV_RECALL_OK};
 	char text[ENTITY_DETAIL_MAX];
 
-	entity->request = NULL;
 	if (result == JOURNAL_OK) {
-		take_recalled(entity, kept, &event);
+		take_recalled(ticket->entity, ticket, kept, &event);
 	} else if (result == JOURNAL_CONFLICT) {
 		event.type = ENTITY_EV_RECALL_CONFLICT;
 	} else if (result == JOURNAL_ERASED) {
@@ -270,9 +263,8 @@ static void on_recalled(void *data, enum journal_result result,
 		event.text = text;
 	}
 	if (event.type != ENTITY_EV_RECALL_OK && event.type != ENTITY_EV_RECALL_REFUSED)
-		entity->current->sequence = 0;
-	entity_run(entity, &event);
-	entity_set_deliver(&table->set);
+		ticket->sequence = 0;
+	entity_undecided_answered(ticket, &event);
 }
 
 void entity_recall_start(struct entity *entity)
@@ -290,7 +282,7 @@ void entity_recall_start(struct entity *entity)
 	BUG_ON(!executed);
 	recall.sequence = executed->sequence;
 	ticket->sequence = executed->sequence;
-	entity->current = ticket;
-	entity->request = journal_recall(table->journal, &recall, entity_journal_deadline(entity),
-					 on_recalled, entity);
+	entity_undecided_add(entity, ticket, NULL);
+	ticket->undecided.request = journal_recall(
+		table->journal, &recall, entity_journal_deadline(entity), on_recalled, ticket);
 }

@@ -87,6 +87,8 @@ static struct entity_type *type_new(struct entity_set *set, struct span name)
 		return type;
 	type->replayed = metrics_series(metrics, METRIC_EVENTS_REPLAYED, &label, 1);
 	type->snapshots = metrics_series(metrics, METRIC_SNAPSHOTS_LOADED, &label, 1);
+	type->speculated = metrics_series(metrics, METRIC_COMMANDS_SPECULATED, &label, 1);
+	type->discarded = metrics_series(metrics, METRIC_COMMANDS_DISCARDED, &label, 1);
 	return type;
 }
 
@@ -147,6 +149,16 @@ void entity_set_queued(struct entity_set *set, size_t bytes)
 void entity_set_unqueued(struct entity_set *set, size_t bytes)
 {
 	set->queued--;
+	set->budget->queued_bytes -= bytes;
+}
+
+void entity_set_hold(struct entity_set *set, size_t bytes)
+{
+	set->budget->queued_bytes += bytes;
+}
+
+void entity_set_release(struct entity_set *set, size_t bytes)
+{
 	set->budget->queued_bytes -= bytes;
 }
 

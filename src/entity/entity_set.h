@@ -48,6 +48,8 @@ struct entity_type {
 	struct metrics_series *queue_full;
 	struct metrics_series *replayed;
 	struct metrics_series *snapshots;
+	struct metrics_series *speculated;
+	struct metrics_series *discarded;
 };
 
 /* The part of an entity that the set knows; the entity's first member. */
@@ -113,6 +115,10 @@ bool entity_set_make_room(struct entity_set *set);
 /* A command of so many bytes has joined or left a queue. */
 void entity_set_queued(struct entity_set *set, size_t bytes);
 void entity_set_unqueued(struct entity_set *set, size_t bytes);
+
+/* The same of one that waits no more, but is not done either. */
+void entity_set_hold(struct entity_set *set, size_t bytes);
+void entity_set_release(struct entity_set *set, size_t bytes);
 
 /* Has all that are done called back at the end of the turn: what the function is to do next is on
  * its way to it before callers are told. */

@@ -17,6 +17,7 @@ struct entity_limits entity_limits_default(void)
 		.crash_backoff_max_ms = 5000,
 		.conflict_retries = 5,
 		.restart_retries = 10,
+		.speculation_depth = 16,
 		.dedupe_window = 1000,
 	};
 }
@@ -63,6 +64,8 @@ struct entity_table *entity_table_new(struct entity_budget *budget, struct journ
 		.crash_backoff_max_ms = limits->crash_backoff_max_ms,
 		.conflict_retries = limits->conflict_retries,
 		.restart_retries = limits->restart_retries,
+		.speculation_depth = limits->speculation_depth,
+		.dedupe_window = limits->dedupe_window,
 	};
 	list_init(&table->holders);
 	buf_init(&table->kept, JOURNAL_REPLY_MAX);

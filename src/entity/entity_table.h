@@ -32,6 +32,8 @@ struct entity_limits {
 	uint64_t crash_backoff_max_ms; /* doubling up to; 5 s */
 	unsigned conflict_retries;     /* CONFLICT: reload and run again; 5 */
 	unsigned restart_retries;      /* restart=true in a row without a success; 10 */
+	unsigned speculation_depth;    /* replies not durable yet behind which the next command of
+					  an entity may run; 0 or 1: none; 16 */
 	uint64_t dedupe_window;	       /* events behind which a key is forgotten; 1000 */
 	bool has_metadata;	       /* commands carry the caller's metadata (S-41); false */
 };
@@ -60,8 +62,7 @@ struct entity_command {
 	struct span idempotency_key;
 };
 
-/* ENTITY_MOVED: it waited for an entity that was handed over and was not executed: to be placed
- * anew. */
+/* ENTITY_MOVED: it waited for an entity that was handed over: to be placed anew. */
 enum entity_action { ENTITY_REPLY, ENTITY_FORWARD, ENTITY_FAILURE, ENTITY_NONE, ENTITY_MOVED };
 
 /* The outcome. Spans and pointers are borrowed until the callback returns. */
@@ -80,6 +81,7 @@ struct entity_reply {
 	uint64_t retry_after_ms;	     /* 0: no hint */
 	const struct journal_id *command_id; /* but for ENTITY_FAILURE */
 	bool is_keyed;	    /* command_id is that of whoever comes with the same key */
+	bool is_resent;	    /* ENTITY_MOVED: it may have been executed; else it was not */
 	uint64_t sequence;  /* of the last event, or of the write; 0: nothing was written */
 	bool is_replayed;   /* executed before: the function was not asked */
 	const char *reason; /* ENTITY_FAILURE: of a google.rpc.ErrorInfo, or NULL */

@@ -39,6 +39,7 @@ struct entity_ticket *entity_ticket_new(struct entity_table *table,
 	ticket->id = command->id ? *command->id : journal_new_id(table->journal);
 	if (key.len)
 		entity_recall_identify(ticket, command);
+	ticket->is_resent = command->is_resent;
 	ticket->may_be_executed = key.len || command->is_resent;
 	ticket->key_len = key.len;
 	ticket->payload_len = command->payload.len;
@@ -166,6 +167,7 @@ static void deliver_move(struct entity_ticket *ticket)
 		.payload = span_make(ticket->payload, ticket->payload_len),
 		.command_id = &ticket->id,
 		.is_keyed = ticket->key_len > 0,
+		.is_resent = ticket->is_resent,
 	};
 
 	ticket->on_reply(ticket->data, &reply);

@@ -517,6 +517,7 @@ static void replace(struct router_call *call, const struct entity_reply *reply)
 		owners_command_moved(call->router->owners);
 	call->id = *reply->command_id;
 	call->has_id = true;
+	call->is_resent |= reply->is_resent;
 	buf_reset(&call->message);
 	if (buf_append(&call->message, reply->payload)) /* it was in there before */
 		place(call);

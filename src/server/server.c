@@ -281,6 +281,7 @@ static void server_open_entities(struct server *server)
 	limits.stop_timeout_ms = config->entity_stop_timeout_ms;
 	limits.crash_backoff_min_ms = config->entity_crash_backoff_min_ms;
 	limits.crash_backoff_max_ms = config->entity_crash_backoff_max_ms;
+	limits.speculation_depth = (unsigned)config->entity_speculation_depth;
 	limits.dedupe_window = config->entity_dedupe_window;
 	limits.has_metadata = config->entity_metadata;
 	server->entities =

@@ -4,7 +4,8 @@
  *   scenario NAME             begins one; everything before it is forgotten
  *   kind value                of the entity (default: event sourced)
  *   generation 0.1            of the function, for streams opened from now on (default 0.2)
- *   next send|search|recall   what is known of the head of the queue from now on
+ *   depth N                   replies that may be undecided while a command runs (default 1)
+ *   next send|search|recall|wait   what is known of the head of the queue from now on
  *   given STATE               brings a fresh machine there; its actions are not looked at:
  *                             connecting, loading, replaying, idle, busy (command 1), appending
  * (one event on sequence 3), verifying; each but idle with one command > EVENT [key=value]... feeds
@@ -303,6 +304,7 @@ static void on_next_line(struct runner *run, const char *text)
 		[ENTITY_NEXT_SEND] = "send",
 		[ENTITY_NEXT_SEARCH] = "search",
 		[ENTITY_NEXT_RECALL] = "recall",
+		[ENTITY_NEXT_WAIT] = "wait",
 	};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
@@ -324,6 +326,8 @@ static void begin(struct runner *run)
 		.crash_backoff_max_ms = 5000,
 		.conflict_retries = 5,
 		.restart_retries = 3,
+		.speculation_depth = 1,
+		.dedupe_window = 1000,
 	};
 	run->is_value = false;
 	run->next = ENTITY_NEXT_SEND;
@@ -352,7 +356,9 @@ static void on_line(struct runner *run, char *line)
 	else if (strcmp(line, "kind value") == 0) {
 		run->is_value = true;
 		fresh(run);
-	} else if (strncmp(line, "next ", 5) == 0)
+	} else if (strncmp(line, "depth ", 6) == 0)
+		run->config.speculation_depth = (unsigned)number(run, line + 6);
+	else if (strncmp(line, "next ", 5) == 0)
 		on_next_line(run, line + 5);
 	else if (strncmp(line, "generation ", 11) == 0)
 		run->is_generation_0_1 = strcmp(line + 11, "0.1") == 0;

@@ -5,7 +5,6 @@
  *   WALK_HISTORIES=1000000 WALK_SEED=7 [WALK_LOUD=1] ./walk_entity
  *
  * What is checked: the promises of entity_fsm.h, and that every wait has a way on. */
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,142 +12,13 @@
 #include "src/base/span.h"
 #include "src/base/text.h"
 #include "src/entity/entity_fsm.h"
+#include "tests/replay/walk_entity.h"
 
 #define HISTORIES 150000
 #define STEPS_MAX 120
-#define COMMANDS_MAX 64
-#define QUEUE_MAX 5
-/* Idempotency keys; 0 is none. */
-#define KEYS 4
-
-struct world {
-	uint64_t random;
-	bool is_loud;
-	char why[160]; /* first broken promise, or empty */
-	struct entity_fsm_config config;
-	struct entity_fsm fsm;
-	struct entity_acts acts;
-	bool is_gone;
-	bool has_timer;
-	bool is_generation_0_1;
-	bool is_value; /* its "events" are writes: the newest state stands for all of them */
-
-	/* callers */
-	unsigned queue[QUEUE_MAX + 1];
-	size_t queue_len;
-	int current; /* -1: none */
-	unsigned command_count;
-	unsigned ends[COMMANDS_MAX]; /* how often a command was answered or failed */
-	bool is_dropped[COMMANDS_MAX];
-
-	/* the stream and the function behind it */
-	bool is_opening;
-	bool is_open;
-	bool is_reading;
-	bool has_init;
-	bool has_unsent;
-	uint64_t function_seq; /* what the function has been told or has emitted itself */
-	uint64_t last_id;
-
-	/* the journal */
-	uint64_t log_len;
-	bool wants_head;
-	bool wants_page;
-	bool is_loading;
-	bool has_gap; /* the page at hand does not follow what was sent */
-	uint64_t load_end;
-	uint64_t load_at;
-	bool wants_append;
-	bool wants_verify;
-	bool wants_search;
-	bool wants_recall;
-
-	/* keys: of commands; what the journal has of each, as sequences of its first and last
-	 * event; what the entity knows, of which a new activation knows nothing */
-	unsigned key_of[COMMANDS_MAX];
-	uint64_t first_at[KEYS];
-	uint64_t last_at[KEYS];
-	bool has_window;
-	uint64_t known[KEYS];
-
-	/* the reply at hand */
-	bool has_reply;
-	uint64_t reply_events;
-	bool is_proved; /* by the event of this step */
-};
 
 /* Which transitions the histories went through; a row nobody can take does not belong there. */
 static bool taken[ENTITY_STATES_][ENTITY_STATES_];
-
-static void broken(struct world *w, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
-static void broken(struct world *w, const char *format, ...)
-{
-	va_list args;
-
-	if (w->why[0])
-		return;
-	va_start(args, format);
-	(void)vsnprintf(w->why, sizeof(w->why), format, args);
-	va_end(args);
-}
-
-#define PROMISE(w, condition)                                                                      \
-	do {                                                                                       \
-		if (!(condition))                                                                  \
-			broken((w), "%s (line %d)", #condition, __LINE__);                         \
-	} while (0)
-
-/* xorshift64*: seeded, the same everywhere. */
-static uint64_t draw(struct world *w, uint64_t below)
-{
-	w->random ^= w->random >> 12;
-	w->random ^= w->random << 25;
-	w->random ^= w->random >> 27;
-	return ((w->random * UINT64_C(0x2545F4914F6CDD1D)) >> 33) % below;
-}
-
-static void end_command(struct world *w, unsigned command)
-{
-	w->ends[command]++;
-	PROMISE(w, w->ends[command] == 1 && !w->is_dropped[command]);
-}
-
-static unsigned pop_queue(struct world *w)
-{
-	unsigned command = w->queue[0];
-
-	PROMISE(w, w->queue_len > 0);
-	if (w->queue_len == 0)
-		return 0;
-	w->queue_len--;
-	for (size_t i = 0; i < w->queue_len; i++)
-		w->queue[i] = w->queue[i + 1];
-	return command;
-}
-
-/* What the shell says of the head of the queue. */
-static enum entity_next next_of(const struct world *w)
-{
-	unsigned key = w->queue_len > 0 ? w->key_of[w->queue[0]] : 0;
-
-	if (key == 0)
-		return ENTITY_NEXT_SEND;
-	if (!w->has_window)
-		return ENTITY_NEXT_SEARCH;
-	return w->known[key] > 0 ? ENTITY_NEXT_RECALL : ENTITY_NEXT_SEND;
-}
-
-/* The journal took in count events of a command with this key. Never twice: that is the point. */
-static void log_events(struct world *w, unsigned key, uint64_t count)
-{
-	if (key > 0) {
-		PROMISE(w, w->first_at[key] == 0);
-		w->first_at[key] = w->log_len + 1;
-		w->last_at[key] = w->log_len + count;
-	}
-	w->log_len += count;
-}
 
 /* ---- actions against the model -------------------------------------------------------------- */
 
@@ -172,13 +42,16 @@ static void act_send(struct world *w, const struct entity_act *act)
 		PROMISE(w, !w->is_value);
 		/* the event of this step was the page from function_seq + 1 to load_at */
 		w->function_seq = w->load_at;
+		w->function_tag = w->load_tag;
 		w->has_unsent = true;
 	} else {
 		PROMISE(w, w->is_open && w->has_init && !w->is_loading);
-		PROMISE(w, w->current < 0 && !w->wants_append && !w->wants_verify);
-		PROMISE(w, !w->wants_search && !w->wants_recall && next_of(w) == ENTITY_NEXT_SEND);
+		PROMISE(w, w->current < 0 && !w->wants_search);
+		PROMISE(w, w->flight_count == 0 || w->flight_count < w->config.speculation_depth);
+		PROMISE(w, next_of(w) == ENTITY_NEXT_SEND);
 		PROMISE(w, act->command_id == w->last_id + 1);
 		PROMISE(w, w->function_seq == w->fsm.head.sequence);
+		PROMISE(w, w->function_tag == tag_of(&w->fsm.head.tag));
 		w->last_id = act->command_id;
 		w->current = (int)pop_queue(w);
 	}
@@ -202,15 +75,59 @@ static void act_stream(struct world *w, const struct entity_act *act)
 	}
 }
 
+/* It is with the journal from now on. */
+static struct flight *take_off(struct world *w, unsigned command, const struct entity_act *act)
+{
+	struct flight *flight = &w->flights[w->flight_count++];
+
+	PROMISE(w, w->flight_count <= DEPTH_MAX);
+	w->flight_count -= w->flight_count > DEPTH_MAX;
+	*flight = (struct flight){
+		.command = command,
+		.asked = act->type,
+		.sequence = w->function_seq,
+		.tag = w->function_tag,
+	};
+	return flight;
+}
+
+/* It expects the state that the function made the reply from. */
+static void act_ask(struct world *w, const struct entity_act *act)
+{
+	struct flight *flight;
+
+	PROMISE(w, w->has_reply && w->current >= 0);
+	if (w->current < 0)
+		return;
+	PROMISE(w, act->head.sequence == w->function_seq);
+	PROMISE(w, tag_of(&act->head.tag) == w->function_tag);
+	flight = take_off(w, (unsigned)w->current, act);
+	w->current = -1;
+	w->has_reply = false;
+	if (act->type == ENTITY_ACT_VERIFY) {
+		/* events that are not appended: the function is not to be trusted any more */
+		w->function_seq += w->reply_events;
+		return;
+	}
+	PROMISE(w, w->reply_events > 0);
+	flight->events = w->reply_events;
+	flight->attempt = w->reply_attempt;
+	w->function_seq += w->reply_events;
+	w->function_tag = w->reply_attempt;
+}
+
 static void act_journal(struct world *w, const struct entity_act *act)
 {
 	if (act->type == ENTITY_ACT_CANCEL_SEARCH) {
 		w->wants_search = false;
-		w->wants_recall = false;
 		return;
 	}
-	PROMISE(w, !w->wants_append && !w->wants_verify);
-	PROMISE(w, !w->wants_search && !w->wants_recall);
+	PROMISE(w, !w->wants_search);
+	if (act->type == ENTITY_ACT_APPEND || act->type == ENTITY_ACT_VERIFY) {
+		act_ask(w, act);
+		return;
+	}
+	PROMISE(w, w->flight_count == 0);
 	if (act->type == ENTITY_ACT_LOAD) {
 		PROMISE(w, !w->is_loading);
 		w->has_window = false;
@@ -227,49 +144,90 @@ static void act_journal(struct world *w, const struct entity_act *act)
 	} else if (act->type == ENTITY_ACT_SEARCH) {
 		PROMISE(w, next_of(w) == ENTITY_NEXT_SEARCH && w->current < 0);
 		w->wants_search = true;
-	} else if (act->type == ENTITY_ACT_RECALL) {
-		PROMISE(w, next_of(w) == ENTITY_NEXT_RECALL && w->current < 0);
-		w->current = (int)pop_queue(w);
-		w->wants_recall = true;
 	} else {
-		PROMISE(w, w->has_reply && w->current >= 0);
-		PROMISE(w, w->function_seq == w->fsm.head.sequence);
-		w->wants_append = act->type == ENTITY_ACT_APPEND;
-		w->wants_verify = act->type == ENTITY_ACT_VERIFY;
-		PROMISE(w, !w->wants_append || w->reply_events > 0);
+		PROMISE(w, next_of(w) == ENTITY_NEXT_RECALL && w->current < 0);
+		(void)take_off(w, pop_queue(w), act);
 	}
+}
+
+static struct flight pop_flight(struct world *w)
+{
+	struct flight oldest = w->flights[0];
+
+	PROMISE(w, w->flight_count > 0);
+	w->flight_count -= w->flight_count > 0;
+	memmove(w->flights, w->flights + 1, w->flight_count * sizeof(*w->flights));
+	w->is_answering = false;
+	return oldest;
+}
+
+/* Nobody waits for it any more. */
+static void forget(struct world *w, const struct flight *flight)
+{
+	if (flight->asked == ENTITY_ACT_APPEND && !flight->is_executed &&
+	    w->zombie_count < ZOMBIES_MAX)
+		w->zombies[w->zombie_count++] = *flight;
+}
+
+static void act_requeue(struct world *w)
+{
+	unsigned back[DEPTH_MAX + 2];
+	size_t count = 0;
+
+	PROMISE(w, w->flight_count > 0 || w->current >= 0);
+	while (w->flight_count > 0) {
+		bool was_answered = w->is_answering;
+		struct flight flight = pop_flight(w);
+
+		back[count++] = flight.command;
+		if (flight.asked == ENTITY_ACT_APPEND && !was_answered)
+			w->is_resent[flight.command] = true;
+		if (!was_answered)
+			forget(w, &flight);
+	}
+	if (w->current >= 0)
+		back[count++] = (unsigned)w->current;
+	w->current = -1;
+	memmove(w->queue + count, w->queue, w->queue_len * sizeof(*w->queue));
+	memcpy(w->queue, back, count * sizeof(*back));
+	w->queue_len += count;
 }
 
 static void act_caller(struct world *w, const struct entity_act *act)
 {
+	struct flight flight;
+
 	if (act->type == ENTITY_ACT_FAIL_HEAD || act->type == ENTITY_ACT_FAIL_QUEUE) {
 		PROMISE(w, w->queue_len > 0);
 		do
 			end_command(w, pop_queue(w));
 		while (act->type == ENTITY_ACT_FAIL_QUEUE && w->queue_len > 0);
-		return;
-	}
-	PROMISE(w, w->current >= 0);
-	if (w->current < 0)
-		return;
-	if (act->type == ENTITY_ACT_REQUEUE) {
-		for (size_t i = w->queue_len; i > 0; i--)
-			w->queue[i] = w->queue[i - 1];
-		w->queue[0] = (unsigned)w->current;
-		w->queue_len++;
+	} else if (act->type == ENTITY_ACT_REQUEUE) {
+		act_requeue(w);
+	} else if (act->type == ENTITY_ACT_FAIL_CURRENT) {
+		PROMISE(w, w->current >= 0 && act->code != ST_OK);
+		if (w->current >= 0)
+			end_command(w, (unsigned)w->current);
+		w->current = -1;
+	} else if (act->type == ENTITY_ACT_FAIL_OLDEST) {
+		PROMISE(w, act->code != ST_OK);
+		if (!w->is_answering)
+			forget(w, &w->flights[0]);
+		flight = pop_flight(w);
+		end_command(w, flight.command);
 	} else {
-		PROMISE(w, act->type != ENTITY_ACT_ANSWER || w->is_proved);
-		PROMISE(w, act->type == ENTITY_ACT_ANSWER || act->code != ST_OK);
-		end_command(w, (unsigned)w->current);
+		PROMISE(w, w->is_answering && w->is_proved);
+		flight = pop_flight(w);
+		PROMISE(w, flight.asked != ENTITY_ACT_APPEND || flight.is_landed);
+		end_command(w, flight.command);
 	}
 	w->has_reply = false;
-	w->current = -1;
 }
 
 /* They go on elsewhere; never past the command at hand, for that would turn their order round. */
 static void act_hand_over(struct world *w)
 {
-	PROMISE(w, w->queue_len > 0 && w->current < 0);
+	PROMISE(w, w->queue_len > 0 && w->current < 0 && w->flight_count == 0);
 	while (w->queue_len > 0)
 		end_command(w, pop_queue(w));
 }
@@ -299,11 +257,12 @@ static void act_one(struct world *w, const struct entity_act *act)
 static void check_after(struct world *w)
 {
 	const struct entity_fsm *fsm = &w->fsm;
-	bool is_deaf = w->wants_append || w->wants_verify;
-	bool asks_journal = is_deaf || w->wants_search || w->wants_recall;
+	bool is_deaf = fsm->state == ENTITY_SETTLING;
+	bool asks_journal = w->flight_count > 0 || w->wants_search;
 
 	PROMISE(w, fsm->queued == w->queue_len);
 	PROMISE(w, fsm->has_current == (w->current >= 0));
+	PROMISE(w, fsm->undecided == w->flight_count);
 	PROMISE(w, w->is_gone == (fsm->state == ENTITY_ABSENT));
 	if (w->is_gone) {
 		PROMISE(w, w->queue_len == 0 && w->current < 0 && !asks_journal);
@@ -311,7 +270,8 @@ static void check_after(struct world *w)
 		return;
 	}
 	/* every wait ends by itself: a timer, or the journal's own deadline */
-	PROMISE(w, w->has_timer != asks_journal);
+	PROMISE(w, w->has_timer == (!asks_journal || w->current >= 0));
+	PROMISE(w, w->current < 0 || fsm->state == ENTITY_BUSY);
 	/* what the function says is always heard, but while its reply is with the journal */
 	PROMISE(w, !w->is_open || w->is_reading != is_deaf);
 	PROMISE(w, w->queue_len == 0 || fsm->state != ENTITY_IDLE);
@@ -337,6 +297,7 @@ static void step(struct world *w, struct entity_event event)
 		act_one(w, &w->acts.items[i]);
 	}
 	w->is_proved = false;
+	w->is_answering = false;
 	check_after(w);
 }
 
@@ -401,6 +362,8 @@ static void message_event(struct world *w)
 	}
 	w->has_reply = w->current >= 0;
 	w->reply_events = event.event_count;
+	w->reply_attempt = ++w->attempts;
+	set_tag(&event.tag, w->reply_attempt);
 	step(w, event);
 }
 
@@ -443,8 +406,11 @@ static void load_event(struct world *w)
 		w->load_at = w->is_value ? w->log_len : draw(w, w->log_len + 1);
 		w->is_loading = !w->is_value;
 		w->function_seq = w->load_at;
+		w->load_tag = log_tag(w);
+		w->function_tag = w->load_tag;
 		event.type = ENTITY_EV_LOAD_HEAD;
 		event.head.sequence = w->load_end;
+		set_tag(&event.head.tag, w->load_tag);
 		event.snapshot_sequence = w->is_value ? 0 : w->load_at;
 		step(w, event);
 	} else if (w->load_at == w->load_end) {
@@ -467,60 +433,131 @@ static void elsewhere(struct world *w)
 {
 	unsigned key = draw(w, 2) ? 0 : 1 + (unsigned)draw(w, KEYS - 1);
 
-	if (draw(w, 3) != 0 && (w->current < 0 || !w->wants_append))
-		return;
-	log_events(w, w->first_at[key] ? 0 : key, 1);
+	if (draw(w, 3) == 0 || w->flight_count > 0)
+		log_events(w, w->first_at[key] ? 0 : key, 1, ++w->attempts);
 }
 
-/* The head was as expected, or had been. */
-static void append_done(struct world *w, unsigned key, struct entity_event *event)
+static bool is_expected(const struct world *w, const struct flight *flight)
 {
-	log_events(w, key, w->reply_events);
-	if (w->has_window && key > 0)
-		w->known[key] = w->last_at[key];
-	w->function_seq += w->reply_events;
-	if (draw(w, 4) == 0) {
-		event->type = ENTITY_EV_APPEND_DUP_MINE;
-		event->tag.bytes[0] = 1;
-		event->head.tag.bytes[0] = (uint8_t)(1 + draw(w, 2));
-		w->log_len += event->head.tag.bytes[0] - 1U;
-	}
-	event->head.sequence = w->log_len;
-	w->is_proved = true;
+	return flight->sequence == w->log_len && flight->tag == log_tag(w);
 }
 
-static void append_failed(struct world *w, unsigned key, struct entity_event *event)
+static void land(struct world *w, struct flight *flight)
+{
+	log_events(w, name_of(w, flight->command), flight->events, flight->attempt);
+	flight->is_landed = true;
+}
+
+/* It executes what was sent before and is not waited for any more, or it never does. */
+static void zombie_event(struct world *w)
+{
+	struct flight zombie = w->zombies[0];
+
+	w->zombie_count--;
+	memmove(w->zombies, w->zombies + 1, w->zombie_count * sizeof(*w->zombies));
+	if (is_expected(w, &zombie) && draw(w, 4) != 0)
+		land(w, &zombie);
+}
+
+/* By chance something goes wrong though the head is the expected one. */
+static void append_badly(struct world *w, struct flight *flight)
 {
 	static const enum entity_event_type failures[] = {
 		ENTITY_EV_APPEND_DUP_OTHER, ENTITY_EV_APPEND_CONFLICT, ENTITY_EV_APPEND_ERASED,
 		ENTITY_EV_APPEND_ERROR,	    ENTITY_EV_APPEND_UNKNOWN,
 	};
 
-	if (w->fsm.head.sequence == w->log_len)
-		event->type = failures[draw(w, 5)];
-	else if (key > 0 && w->first_at[key] == w->fsm.head.sequence + 1)
-		event->type = ENTITY_EV_APPEND_DUP_OTHER;
-	else
-		event->type = ENTITY_EV_APPEND_CONFLICT;
-	event->is_keyed = key > 0;
-	/* by chance: what nobody knows did happen; or somebody else has just been first */
-	if ((event->type == ENTITY_EV_APPEND_UNKNOWN && draw(w, 2) == 0) ||
-	    (event->type == ENTITY_EV_APPEND_DUP_OTHER && w->fsm.head.sequence == w->log_len))
-		log_events(w, key, w->reply_events);
-	/* the function has applied what was not stored */
-	w->function_seq = UINT64_MAX;
+	flight->answer = failures[draw(w, 5)];
+	if (flight->answer == ENTITY_EV_APPEND_DUP_OTHER)
+		log_events(w, name_of(w, flight->command), flight->events, ++w->attempts);
+	else if (flight->answer == ENTITY_EV_APPEND_UNKNOWN && draw(w, 2) == 0)
+		land(w, flight);
+	else if (flight->answer == ENTITY_EV_APPEND_UNKNOWN)
+		forget(w, &(struct flight){.command = flight->command,
+					   .asked = flight->asked,
+					   .sequence = flight->sequence,
+					   .tag = flight->tag,
+					   .attempt = flight->attempt,
+					   .events = flight->events});
 }
 
-static void append_event(struct world *w)
+static void execute_append(struct world *w, struct flight *flight)
 {
-	struct entity_event event = {.type = ENTITY_EV_APPEND_OK, .code = ST_UNAVAILABLE};
-	unsigned key = w->current >= 0 ? w->key_of[w->current] : 0;
+	unsigned name = name_of(w, flight->command);
 
-	w->wants_append = false;
-	if (w->fsm.head.sequence == w->log_len && draw(w, 3) != 0)
-		append_done(w, key, &event);
-	else
-		append_failed(w, key, &event);
+	if (is_expected(w, flight) && draw(w, 6) != 0) {
+		land(w, flight);
+		flight->answer = ENTITY_EV_APPEND_OK;
+	} else if (is_expected(w, flight)) {
+		append_badly(w, flight);
+	} else if (w->first_at[name] == flight->sequence + 1) {
+		flight->answer = ENTITY_EV_APPEND_DUP_OTHER;
+	} else {
+		flight->answer = ENTITY_EV_APPEND_CONFLICT;
+	}
+}
+
+static void execute_verify(struct world *w, struct flight *flight)
+{
+	static const enum entity_event_type verify[] = {
+		ENTITY_EV_VERIFY_OK, ENTITY_EV_VERIFY_CONFLICT, ENTITY_EV_VERIFY_ERASED,
+		ENTITY_EV_VERIFY_ERROR};
+	static const enum entity_event_type recall[] = {
+		ENTITY_EV_RECALL_OK, ENTITY_EV_RECALL_CONFLICT, ENTITY_EV_RECALL_ERASED,
+		ENTITY_EV_RECALL_ERROR, ENTITY_EV_RECALL_REFUSED};
+	bool is_recall = flight->asked == ENTITY_ACT_RECALL;
+	uint64_t at = 0;
+
+	if (!is_expected(w, flight))
+		at = 1;
+	else if (draw(w, 6) == 0)
+		at = draw(w, is_recall ? 5 : 4);
+	flight->answer = is_recall ? recall[at] : verify[at];
+}
+
+/* The oldest that was not: a connection keeps the order. */
+static void execute(struct world *w)
+{
+	for (size_t i = 0; i < w->flight_count; i++) {
+		struct flight *flight = &w->flights[i];
+
+		if (flight->is_executed)
+			continue;
+		flight->is_executed = true;
+		if (flight->asked == ENTITY_ACT_APPEND)
+			execute_append(w, flight);
+		else
+			execute_verify(w, flight);
+		return;
+	}
+}
+
+/* The reply to what landed may have been lost, and what was sent again finds it. */
+static void answer_event(struct world *w)
+{
+	struct flight *flight = &w->flights[0];
+	struct entity_event event = {.code = ST_UNAVAILABLE};
+	unsigned name = name_of(w, flight->command);
+
+	if (!flight->is_executed)
+		execute(w);
+	event.type = flight->answer;
+	event.is_keyed = w->key_of[flight->command] > 0;
+	if (event.type == ENTITY_EV_APPEND_OK) {
+		event.event_count = flight->events;
+		if (w->has_window)
+			w->known[name] = w->last_at[name];
+		if (draw(w, 4) == 0) {
+			event.type = ENTITY_EV_APPEND_DUP_MINE;
+			set_tag(&event.tag, flight->attempt);
+			set_tag(&event.head.tag, log_tag(w));
+			event.head.sequence = w->log_len;
+		}
+	}
+	w->is_answering = true;
+	w->is_proved = event.type == ENTITY_EV_APPEND_OK ||
+		       event.type == ENTITY_EV_APPEND_DUP_MINE ||
+		       event.type == ENTITY_EV_VERIFY_OK || event.type == ENTITY_EV_RECALL_OK;
 	step(w, event);
 }
 
@@ -532,40 +569,9 @@ static void search_event(struct world *w)
 		return;
 	}
 	w->has_window = true;
-	for (unsigned key = 1; key < KEYS; key++)
-		w->known[key] = w->last_at[key] <= w->fsm.head.sequence ? w->last_at[key] : 0;
+	for (unsigned name = 1; name < NAMES; name++)
+		w->known[name] = w->last_at[name] <= w->fsm.head.sequence ? w->last_at[name] : 0;
 	step_type(w, ENTITY_EV_WINDOW_READ);
-}
-
-static void recall_event(struct world *w)
-{
-	static const enum entity_event_type others[] = {
-		ENTITY_EV_RECALL_REFUSED, ENTITY_EV_RECALL_CONFLICT, ENTITY_EV_RECALL_ERASED,
-		ENTITY_EV_RECALL_ERROR};
-	struct entity_event event = {.type = ENTITY_EV_RECALL_OK, .code = ST_UNAVAILABLE};
-
-	w->wants_recall = false;
-	if (w->fsm.head.sequence != w->log_len)
-		event.type = ENTITY_EV_RECALL_CONFLICT;
-	else if (draw(w, 4) == 0)
-		event.type = others[draw(w, 4)];
-	w->is_proved = event.type == ENTITY_EV_RECALL_OK;
-	step(w, event);
-}
-
-static void verify_event(struct world *w)
-{
-	static const enum entity_event_type failures[] = {
-		ENTITY_EV_VERIFY_CONFLICT, ENTITY_EV_VERIFY_ERASED, ENTITY_EV_VERIFY_ERROR};
-	struct entity_event event = {.type = ENTITY_EV_VERIFY_OK, .code = ST_UNAVAILABLE};
-
-	w->wants_verify = false;
-	if (w->fsm.head.sequence != w->log_len)
-		event.type = ENTITY_EV_VERIFY_CONFLICT;
-	else if (draw(w, 4) == 0)
-		event.type = failures[draw(w, 3)];
-	w->is_proved = event.type == ENTITY_EV_VERIFY_OK;
-	step(w, event);
 }
 
 static void any_event(struct world *w)
@@ -587,14 +593,14 @@ static void any_event(struct world *w)
 		caller_event(w);
 	} else if (kind <= 10 && (w->wants_head || w->wants_page)) {
 		load_event(w);
-	} else if (w->wants_append && kind > 8) {
-		append_event(w);
-	} else if (w->wants_verify && kind > 8) {
-		verify_event(w);
+	} else if (kind == 5 && w->zombie_count > 0) {
+		zombie_event(w);
+	} else if (w->flight_count > 0 && kind > 13) {
+		execute(w);
+	} else if (w->flight_count > 0 && kind > 10) {
+		answer_event(w);
 	} else if (w->wants_search && kind > 8) {
 		search_event(w);
-	} else if (w->wants_recall && kind > 8) {
-		recall_event(w);
 	} else if (w->is_open || w->is_opening) {
 		stream_event(w);
 	}
@@ -606,14 +612,10 @@ static void wind_up(struct world *w)
 	for (unsigned i = 0; !w->is_gone && !w->why[0] && i < 1000; i++) {
 		if (i == 0)
 			step_type(w, ENTITY_EV_STOP);
-		else if (w->wants_append)
-			append_event(w);
-		else if (w->wants_verify)
-			verify_event(w);
+		else if (w->flight_count > 0)
+			answer_event(w);
 		else if (w->wants_search)
 			search_event(w);
-		else if (w->wants_recall)
-			recall_event(w);
 		else if (w->has_timer) {
 			w->has_timer = false;
 			step_type(w, ENTITY_EV_TIMEOUT);
@@ -639,8 +641,10 @@ static unsigned run_history(uint64_t seed, bool is_loud, struct world *w)
 			   .crash_backoff_min_ms = 50,
 			   .crash_backoff_max_ms = 5000,
 			   .conflict_retries = 2,
-			   .restart_retries = 2},
+			   .restart_retries = 2,
+			   .dedupe_window = 1000},
 	};
+	w->config.speculation_depth = (unsigned)draw(w, DEPTH_MAX + 1);
 	w->log_len = draw(w, 4);
 	w->is_value = draw(w, 3) == 0;
 	while (steps < STEPS_MAX && !w->why[0] && w->command_count < COMMANDS_MAX) {

@@ -116,7 +116,7 @@ static void idle_means_no_work(void **state)
 		{ENTITY_IDLE, 0, true},	      {ENTITY_BACKOFF, 0, true},
 		{ENTITY_BACKOFF, 1, false},   {ENTITY_BUSY, 0, false},
 		{ENTITY_LOADING, 0, false},   {ENTITY_STOPPING, 0, false},
-		{ENTITY_APPENDING, 0, false},
+		{ENTITY_SETTLING, 0, false},
 	};
 	struct entity_fsm_config config = {.command_timeout_ms = 1};
 	struct entity_fsm fsm;

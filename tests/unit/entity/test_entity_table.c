@@ -186,6 +186,8 @@ static void what_waits_is_handed_over(void **state)
 	struct entity_world_call *second;
 	struct entity_world_call *third;
 
+	f->limits.speculation_depth = 1;
+	entity_world_open_table(f);
 	fake_journal_script(f->journal, FAKE_JOURNAL_APPEND, &held);
 	first = entity_world_increase(f, "a");
 	second = entity_world_increase(f, "a");
@@ -373,6 +375,8 @@ static void entities_move_to_a_new_connection(void **state)
 	struct entity_world_call *first;
 	struct entity_world_call *second;
 
+	f->limits.speculation_depth = 1;
+	entity_world_open_table(f);
 	(void)entity_world_increase(f, "idle");
 	entity_world_wait_for(f, entity_world_all_replied);
 	fake_journal_script(f->journal, FAKE_JOURNAL_APPEND, &held);
@@ -596,7 +600,7 @@ int main(void)
 #define TEST(name) TEST_WITH(name, entity_world_set_up)
 		TEST(events_are_stored_and_answered),
 		TEST(ids_of_commands_are_kept),
-		TEST(what_waits_is_handed_over),
+		TEST_WITH(what_waits_is_handed_over, entity_world_set_up_closed),
 		TEST(conflicts_are_told),
 		TEST(entities_are_independent),
 		TEST(no_reply_before_the_append),
@@ -611,7 +615,7 @@ int main(void)
 		TEST_WITH(busy_entities_do_not, entity_world_set_up_closed),
 		TEST_WITH(idle_entities_go_to_sleep, entity_world_set_up_short_sleep),
 		TEST(streams_are_shared),
-		TEST(entities_move_to_a_new_connection),
+		TEST_WITH(entities_move_to_a_new_connection, entity_world_set_up_closed),
 		TEST_WITH(stubborn_functions_are_cut, entity_world_set_up_closed),
 		TEST(waiting_commands_have_a_deadline),
 		TEST(abandoned_commands),
