@@ -33,8 +33,10 @@ static uint64_t number_of(struct span text)
 {
 	char number[32] = "";
 
+	if (text.len == 0)
+		return 0; /* not there */
 	memcpy(number, text.data, text.len < sizeof(number) - 1 ? text.len : sizeof(number) - 1);
-	return text.len ? strtoull(number, NULL, 10) : 0;
+	return strtoull(number, NULL, 10);
 }
 
 /* What the journal holds of one entity. */

@@ -203,8 +203,9 @@ function load(gateways, users, clients) {
         if (answer.status === 200) state.good[user] += 1;
         else state.bad.push(`${answer.status} ${answer.body}`);
       } catch (error) {
-        // A socket that was never accepted is reset with its listener; what was executed is counted in the end.
-        if (!/connect to|refused|reset by peer/i.test(error.message)) state.bad.push(error.message);
+        // A socket that was not accepted, or of which nothing was read, ends with its listener. What was executed without
+        // an answer would be counted in the end.
+        if (!/connect to|refused|reset by peer|empty reply/i.test(error.message)) state.bad.push(error.message);
       }
     }
   };
