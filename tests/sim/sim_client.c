@@ -90,7 +90,7 @@ static void op_done(struct client *client, const struct call *call)
 	op_end(client, OP_DONE);
 	history_happened(h, op->is_read ? SIM_reads : SIM_acknowledged, 1);
 	history_happened(h, SIM_replayed, call->is_replayed ? 1 : 0);
-	history_client_wait(client, sim_random(h->net, 400 * NS_PER_MS));
+	history_client_wait(client, h->is_hot ? 0 : sim_random(h->net, 400 * NS_PER_MS));
 }
 
 /* ---- the front of a call --------------------------------------------------------------------- */
@@ -326,7 +326,7 @@ void history_free_calls(struct history *h, unsigned gateway)
 static const struct api_method *choose_gateway(struct client *client, unsigned *ret_gateway)
 {
 	struct history *h = client->h;
-	unsigned first = (unsigned)sim_random(h->net, GATEWAYS);
+	unsigned first = h->is_hot ? 0 : (unsigned)sim_random(h->net, GATEWAYS);
 
 	for (unsigned i = 0; i < GATEWAYS; i++) {
 		unsigned at = (first + i) % GATEWAYS;

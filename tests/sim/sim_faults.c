@@ -20,8 +20,17 @@ void history_start_gateway(struct history *h, unsigned i)
 
 static void count_gateway(struct history *h, unsigned i)
 {
-	if (sim_gateway_is_wrong(h->gateways[i]))
+	const struct metrics_label label = {"entity_name", SPAN_LIT("counter")};
+	const struct sim_gateway *gateway = h->gateways[i];
+
+	if (sim_gateway_is_wrong(gateway))
 		h->is_out_of_order = true;
+	history_happened(
+		h, SIM_speculated,
+		(uint64_t)sim_gateway_metric(gateway, METRIC_COMMANDS_SPECULATED, &label, 1));
+	history_happened(
+		h, SIM_discarded,
+		(uint64_t)sim_gateway_metric(gateway, METRIC_COMMANDS_DISCARDED, &label, 1));
 }
 
 void history_end_gateway(struct history *h, unsigned i)

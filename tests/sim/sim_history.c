@@ -52,6 +52,12 @@ static void plan(struct history *h)
 	h->has_failover = sim_one_in(h->net, 4);
 	h->client_count = 1 + (unsigned)sim_random(h->net, CLIENTS_MAX);
 	h->entity_count = 1 + (unsigned)sim_random(h->net, ENTITIES_MAX);
+	h->is_hot = sim_one_in(h->net, 4);
+	if (h->is_hot) {
+		h->client_count = CLIENTS_MAX;
+		h->entity_count = 1;
+		sim_set_latency(h->net, 20 * NS_PER_MS, NS_PER_MS);
+	}
 	for (unsigned i = 0; i < h->client_count; i++) {
 		h->clients[i] = (struct client){
 			.h = h,

@@ -17,6 +17,8 @@
 	X(replayed)                                                                                \
 	X(conflict)                                                                                \
 	X(dup)                                                                                     \
+	X(speculated)                                                                              \
+	X(discarded)                                                                               \
 	X(noscript)                                                                                \
 	X(redis_restart)                                                                           \
 	X(failover)                                                                                \

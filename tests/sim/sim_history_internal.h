@@ -58,6 +58,8 @@ struct history {
 	struct sim_net *net;
 	struct sim_redis *redis;
 	enum sim_kind kind;
+	bool is_hot; /* all clients want one entity of one gateway, without a pause, and messages
+			take long */
 	struct sim_gateway *gateways[GATEWAYS]; /* NULL: dead */
 	uint64_t back_ns[GATEWAYS];		/* when a dead one comes back */
 	struct client clients[CLIENTS_MAX];
