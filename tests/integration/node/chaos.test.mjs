@@ -149,5 +149,5 @@ it('three gateways on Redis, 40 s of faults', async () => {
   const { summary, isGood } = await chaos({ ...defaults, seconds: 40, rate: 600, clients: 24, seed }, (line) => lines.push(line));
   print(summary, (line) => lines.push(line));
   assert.ok(isGood, `./dev chaos --seed ${seed} --seconds 40 --rate 600 --clients 24\n${lines.join('\n')}`);
-  assert.ok(summary.acknowledged > 2000 && summary.faults > 10, lines.join('\n'));
+  assert.ok(summary.acknowledged > 1000 && summary.faults > 5, lines.join('\n'));
 });
