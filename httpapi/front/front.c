@@ -152,6 +152,7 @@ static enum status front_open_ingress(struct front *front, struct error *err)
 
 	front_listener_params(front, dispatch_serve, &params);
 	params.name = "ingress";
+	params.is_shared = config->is_worker;
 	params.metrics = front->params.metrics;
 	params.max_connections = config->http_max_connections;
 	params.http1.max_connections = config->http_max_connections;
@@ -200,8 +201,9 @@ static enum status front_open_peers(struct front *front, struct error *err)
 	front_listener_params(front, builtin_serve_admin, &params);
 	peer_entry_params(front, &params);
 	params.http2.on_request_done = front_on_request_done;
-	buf_init(&where, 16);
-	(void)buf_printf(&where, ":%u", (unsigned)front->params.config->peer_port); /* fits */
+	buf_init(&where, 32);
+	(void)buf_printf(&where, "%s:%u", front->params.has_near_peers ? "127.0.0.1" : "",
+			 (unsigned)front->params.config->peer_port); /* fits */
 	(void)buf_append_byte(&where, '\0');
 	status = front_listen(front, &params, (const char *)buf_span(&where).data, "peer.port",
 			      &front->peers, err);

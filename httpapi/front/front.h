@@ -37,6 +37,7 @@ struct front_params {
 	const struct front_stage *stage; /* borrowed; NULL: calls go to the router */
 	struct metrics *metrics;	 /* borrowed */
 	struct owners *owners; /* borrowed; NULL: there is no port for the other gateways */
+	bool has_near_peers;   /* the other members are on this machine: nobody else may come */
 	/* What /ready says; reason is set when it is false. */
 	bool (*is_ready)(void *data, const char **reason);
 	/* Appends the JSON of /status. */

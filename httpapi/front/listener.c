@@ -296,8 +296,9 @@ enum status listener_open(struct loop *loop, const struct listener_params *param
 	listener->http2 = http2_open(loop, &listener->params.http2);
 	status = http1_open(loop, &listener->params.http1, &listener->http1, err);
 	if (!status)
-		status = listen_open(loop, params->address, listener_on_accept, listener,
-				     &listener->listen, err);
+		status = (params->is_shared ? listen_open_shared : listen_open)(
+			loop, params->address, listener_on_accept, listener, &listener->listen,
+			err);
 	if (status) {
 		listener_close(listener);
 		return status;

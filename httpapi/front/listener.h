@@ -1,6 +1,7 @@
 #ifndef HEADGATE_HTTPAPI_FRONT_LISTENER_H
 #define HEADGATE_HTTPAPI_FRONT_LISTENER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -23,6 +24,7 @@ struct listener_params {
 	const char *name; /* for the log: "ingress", "admin", "metrics" */
 	const struct address *address;
 	struct metrics *metrics; /* may be NULL: connections are not counted */
+	bool is_shared;		 /* with other processes: ruling R8 */
 	size_t max_connections;
 	size_t max_per_address;	    /* 0: no limit of its own */
 	uint64_t silent_timeout_ms; /* until the first byte */

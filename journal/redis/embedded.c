@@ -375,11 +375,16 @@ void embedded_close(struct embedded *e)
 	mem_free(e);
 }
 
-void embedded_address(const struct embedded *e, struct address *ret_address)
+void embedded_socket(const char *directory, struct address *ret_address)
 {
 	memset(ret_address, 0, sizeof(*ret_address));
 	ret_address->is_unix = true;
-	(void)snprintf(ret_address->path, sizeof(ret_address->path), "%s/s.sock", e->directory);
+	(void)snprintf(ret_address->path, sizeof(ret_address->path), "%s/s.sock", directory);
+}
+
+void embedded_address(const struct embedded *e, struct address *ret_address)
+{
+	embedded_socket(e->directory, ret_address);
 }
 
 const struct error *embedded_fatal(const struct embedded *e)

@@ -39,7 +39,10 @@ MUST_CHECK enum status embedded_open(struct loop *loop, const struct embedded_pa
  * the loop. NULL is a no-op. */
 void embedded_close(struct embedded *embedded);
 
-/* Where the server listens. */
+/* Where the server of a directory listens. */
+void embedded_socket(const char *directory, struct address *ret_address);
+
+/* Where this one does. */
 void embedded_address(const struct embedded *embedded, struct address *ret_address);
 
 /* Why no server will be started any more: the lock stayed held, the program vanished, the data is

@@ -453,11 +453,12 @@ static struct redis_journal *journal_new(struct loop *loop,
 	return j;
 }
 
-static void set_times(struct redis_journal *j, const struct redis_journal_params *params)
+static void set_times(struct redis_journal *j, const struct redis_journal_params *params,
+		      bool is_embedded)
 {
 	j->command_timeout_ms = params->command_timeout_ms;
-	j->backoff_min_ms = j->embedded ? CHILD_BACKOFF_MIN_MS : params->backoff_min_ms;
-	j->backoff_max_ms = j->embedded ? CHILD_BACKOFF_MAX_MS : params->backoff_max_ms;
+	j->backoff_min_ms = is_embedded ? CHILD_BACKOFF_MIN_MS : params->backoff_min_ms;
+	j->backoff_max_ms = is_embedded ? CHILD_BACKOFF_MAX_MS : params->backoff_max_ms;
 }
 
 static void open_connection(struct redis_journal *j, const struct redis_journal_params *params,
@@ -475,7 +476,7 @@ static void open_connection(struct redis_journal *j, const struct redis_journal_
 				.ack_timeout_ms = j->ack_timeout_ms,
 				.pipeline_max =
 					params->pipeline_max ? params->pipeline_max : PIPELINE_MAX,
-				.is_loss_expected = j->embedded && params->durability &&
+				.is_loss_expected = url->is_embedded && params->durability &&
 						    strcmp(params->durability, "memory") == 0,
 				.is_guest = params->is_guest,
 			},
@@ -526,13 +527,15 @@ enum status redis_journal_open(struct loop *loop, const struct redis_journal_par
 	j = journal_new(loop, params, namespace_text);
 	j->tls = tls;
 	url.tls = url.is_tls ? &j->tls : NULL;
-	if (url.is_embedded)
+	if (url.is_embedded && params->is_attached)
+		embedded_socket(url.directory, &url.address);
+	else if (url.is_embedded)
 		st = open_child(j, params, &url, err);
 	if (st != ST_OK) {
 		redis_close(&j->base);
 		return st;
 	}
-	set_times(j, params);
+	set_times(j, params, url.is_embedded);
 	open_connection(j, params, &url);
 	j->on_state = on_state;
 	j->data = data;

@@ -36,6 +36,7 @@ struct redis_journal_params {
 	size_t max_pending;	  /* requests waiting at all; more get ST_RESOURCE_EXHAUSTED */
 	uint64_t backoff_min_ms;
 	uint64_t backoff_max_ms;
+	bool is_attached; /* embedded: another process of ours runs the server; never fatal */
 	struct metrics *metrics; /* borrowed; may be NULL */
 	bool is_guest; /* a tool: a namespace without a journal is an error, none is made */
 };

@@ -28,6 +28,8 @@ static const char *const level_names[] = {"DEBUG", "INFO", "WARNING", "ERROR"};
 static struct {
 	enum log_level level;
 	int fd;
+	bool is_worker;
+	unsigned worker;
 	uint64_t last_ns[EV_COUNT_];
 	uint64_t suppressed[EV_COUNT_];
 } state = {.level = LOG_INFO, .fd = STDERR_FILENO};
@@ -35,6 +37,12 @@ static struct {
 void log_set_level(enum log_level level)
 {
 	state.level = level;
+}
+
+void log_set_worker(unsigned worker)
+{
+	state.is_worker = true;
+	state.worker = worker;
 }
 
 void log_set_fd(int fd)
@@ -123,6 +131,8 @@ void log_write(enum log_level level, enum log_event event, const struct log_fiel
 	(void)buf_printf(&line, ",\"severity\":\"%s\"", level_names[level]);
 	log_event_name(&line, event);
 	(void)buf_printf(&line, ",\"message\":\"%s\"", event_texts[event]);
+	if (state.is_worker)
+		(void)buf_printf(&line, ",\"worker\":%u", state.worker);
 	for (size_t i = 0; i < count; i++) {
 		size_t before = buf_len(&line);
 

@@ -61,6 +61,9 @@ bool log_admit(enum log_event event);
 void log_write(enum log_level level, enum log_event event, const struct log_field *fields,
 	       size_t count);
 
+/* Every line from now on says which of several workers wrote it. */
+void log_set_worker(unsigned worker);
+
 /* Redirects lines to another descriptor (tests); -1 is stderr again. */
 void log_set_fd(int fd);
 

@@ -1,6 +1,7 @@
 #include "src/config/config.h"
 
 #include "src/base/error.h"
+#include "src/base/text.h"
 #include "src/config/config_file.h"
 #include "src/config/config_row.h"
 #include "src/config/config_set.h"
@@ -252,7 +253,21 @@ static enum status config_check_ports(const struct config *config, struct error 
 	return ST_OK;
 }
 
-static enum status config_check(const struct config *config, struct error *err)
+static enum status config_check_workers(struct config *config, struct error *err)
+{
+	struct span text = span_from_str(config->workers);
+	uint64_t count = 0;
+
+	if (!span_eq_str(text, "auto") &&
+	    (!text_to_u64(text, &count) || count < 1 || count > CONFIG_WORKERS_MAX))
+		return error_set(err, ST_INVALID_ARGUMENT,
+				 "workers: \"%.80s\" is neither auto nor a number from 1 to %u",
+				 config->workers, CONFIG_WORKERS_MAX);
+	config->worker_count = (unsigned)count;
+	return ST_OK;
+}
+
+static enum status config_check(struct config *config, struct error *err)
 {
 #define ORDERED(low, high)                                                                         \
 	{                                                                                          \
@@ -272,6 +287,8 @@ static enum status config_check(const struct config *config, struct error *err)
 #undef ORDERED
 	enum status status = config_check_namespace(config, err);
 
+	if (status == ST_OK)
+		status = config_check_workers(config, err);
 	for (size_t i = 0; status == ST_OK && i < sizeof(pairs) / sizeof(pairs[0]); i++)
 		status = config_check_order(pairs[i].low, pairs[i].low_value, pairs[i].high,
 					    pairs[i].high_value, err);
@@ -287,6 +304,8 @@ enum status config_load(struct config *config, const struct config_params *param
 
 	*config = (struct config){0};
 	arena_init(&config->arena_, CONFIG_ARENA_BYTES);
+	config->is_worker = params->is_worker;
+	config->worker = params->worker;
 	status = config_apply(config, params, err);
 	if (status == ST_OK)
 		status = config_check(config, err);

@@ -25,6 +25,9 @@ struct error;
 #define CONFIG_C_DURATION uint64_t /* milliseconds */
 #define CONFIG_C_CHOICE unsigned   /* index into the row's values: the enums below */
 
+/* Each is a member, of at most 256 (journal/members.h), and has a connection to every other one. */
+#define CONFIG_WORKERS_MAX 64U
+
 enum config_key {
 #define CF(field, kind, key, text, min, max, env, help) CONFIG_KEY_##field,
 #include "src/config/config.def"
@@ -57,7 +60,10 @@ struct config {
 #define CF(field, kind, key, text, min, max, env, help) CONFIG_C_##kind field;
 #include "src/config/config.def"
 #undef CF
-	bool is_knative; /* K_SERVICE is set: its port rules hold */
+	bool is_knative;       /* K_SERVICE is set: its port rules hold */
+	unsigned worker_count; /* what workers says; 0: auto */
+	bool is_worker;	       /* one of several processes, started by a supervisor */
+	unsigned worker;       /* then its number, from 0 */
 	struct arena arena_;
 	uint8_t source_[CONFIG_KEY_COUNT_];
 };
@@ -66,6 +72,8 @@ struct config_params {
 	const char *file;	  /* YAML; NULL: HEADGATE_CONFIG from env, else no file */
 	const char *const *env;	  /* "NAME=value", NULL-terminated as environ; NULL: empty */
 	const char *const *flags; /* "--key=value" or "key=value", NULL-terminated; NULL: none */
+	bool is_worker;		  /* of a supervisor, with the number in worker */
+	unsigned worker;
 };
 
 /* Fills config, also from nothing (then all defaults). On failure config holds nothing to release.

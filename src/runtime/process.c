@@ -155,7 +155,7 @@ static void __attribute__((noreturn))
 child_run(const struct process_params *params, pid_t parent, int report_fd)
 {
 	report_fd = child_lift(report_fd, report_fd);
-	if (prctl(PR_SET_PDEATHSIG, SIGTERM) < 0)
+	if (prctl(PR_SET_PDEATHSIG, params->death_signal ? params->death_signal : SIGTERM) < 0)
 		child_fail(report_fd);
 	if (getppid() != parent) /* it died before the line above */
 		_exit(PROCESS_EXIT_NOT_STARTED);
@@ -166,7 +166,8 @@ child_run(const struct process_params *params, pid_t parent, int report_fd)
 	child_set_descriptors(params, report_fd);
 	if (params->directory && chdir(params->directory) < 0)
 		child_fail(report_fd);
-	(void)execvp(params->argv[0], (char *const *)params->argv); /* returns only to fail */
+	(void)execvp(params->program ? params->program : params->argv[0],
+		     (char *const *)params->argv); /* returns only to fail */
 	child_fail(report_fd);
 	_exit(PROCESS_EXIT_NOT_STARTED);
 }

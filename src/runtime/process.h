@@ -6,7 +6,7 @@
 
 #include "src/base/status.h"
 
-/* A supervised child. It dies with us: PR_SET_PDEATHSIG SIGTERM is set between fork and exec and
+/* A supervised child. It dies with us: PR_SET_PDEATHSIG is set between fork and exec and
  * the parent re-checked. Spec: ruling R10. */
 struct loop;
 struct error;
@@ -14,6 +14,8 @@ struct process;
 
 struct process_params {
 	const char *const *argv; /* NULL-terminated; argv[0] is looked up in PATH */
+	const char *program;	 /* started instead of argv[0]; NULL: that */
+	int death_signal;	 /* when we die; 0: SIGTERM */
 	const char *directory;	 /* chdir there first; NULL: stay */
 	int stdin_fd;		 /* -1: /dev/null */
 	int output_fd;		 /* stdout and stderr of the child; -1: inherited */

@@ -2,7 +2,7 @@
  *
  *   main                    arguments, configuration, exit codes
  *   src/cli                 the commands beside it: check, openapi, journal
- *   src/server              wiring, readiness, /status, the ordered end
+ *   src/server              wiring, readiness, /status, the ordered end; the supervisor of workers
  *   httpapi/front           listener, HTTP/1.1, HTTP/2, the JSON and gRPC codecs, admin port
  *   src/router              takes a call to its entity and the reply back
  *   src/entity              one machine per entity: queue, replay, append, reply, passivation
@@ -21,15 +21,14 @@
 
 #include "src/base/buf.h"
 #include "src/base/clock.h"
-#include "src/base/error.h"
-#include "src/base/log.h"
+#include "src/base/text.h"
 #include "src/cli/cli.h"
 #include "src/config/config.h"
-#include "src/server/server.h"
+#include "src/server/serve.h"
 
 #define MAIN_FLAGS_MAX 128 /* more than there are keys */
 
-enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
+enum { EXIT_DONE = 0, EXIT_USAGE = 2 };
 
 static const char usage[] = "usage: headgate [serve] [--config FILE] [--KEY=VALUE ...]\n"
 			    "       headgate --version | --help | --help-config\n";
@@ -52,28 +51,19 @@ static int print_config_help(void)
 	return EXIT_DONE;
 }
 
-static int serve(const struct config_params *params, uint64_t started_ns)
+/* From the supervisor alone, thus in no usage: which of the workers this is. */
+static bool is_worker_flag(const char *argument, struct config_params *params)
 {
-	struct config config = {0};
-	struct server *server = NULL;
-	struct error err;
-	int code;
+	struct span text = span_from_str(argument);
+	uint64_t number;
 
-	if (config_load(&config, params, &err) != ST_OK) {
-		(void)fprintf(stderr, "headgate: %s\n", err.message); /* nowhere to report it */
-		return EXIT_USAGE;
-	}
-	log_set_level((enum log_level)config.log_level);
-	LOG(INFO, STARTING, LOG_STR("version", PACKAGE_VERSION), LOG_INT("pid", getpid()));
-	if (server_new(&config, started_ns, &server, &err) != ST_OK) {
-		LOG(ERROR, FATAL, LOG_STR("reason", err.message));
-		code = EXIT_FAILED;
-	} else {
-		code = server_run(server);
-	}
-	server_free(server);
-	config_fini(&config);
-	return code;
+	if (!span_starts_with(text, SPAN_LIT("--worker=")) ||
+	    !text_to_u64(span_skip(text, strlen("--worker=")), &number) ||
+	    number >= CONFIG_WORKERS_MAX)
+		return false;
+	params->is_worker = true;
+	params->worker = (unsigned)number;
+	return true;
 }
 
 static int wrong_usage(const char *argument)
@@ -104,6 +94,8 @@ int main(int argc, char **argv)
 			return print_config_help();
 		if (strcmp(argv[i], "--config") == 0 && i + 1 < argc)
 			params.file = argv[++i];
+		else if (is_worker_flag(argv[i], &params))
+			continue;
 		else if (strncmp(argv[i], "--", 2) == 0 && strchr(argv[i], '=') &&
 			 flag_count < MAIN_FLAGS_MAX)
 			flags[flag_count++] = argv[i];
@@ -111,5 +103,5 @@ int main(int argc, char **argv)
 			return wrong_usage(argv[i]);
 	}
 	flags[flag_count] = NULL;
-	return serve(&params, started_ns);
+	return serve_run(&params, started_ns);
 }

@@ -42,6 +42,11 @@ static bool find_address(char *text, size_t size)
 	return is_found;
 }
 
+bool server_has_near_peers(const struct config *config)
+{
+	return is_embedded(config) && !config->peer_host[0] && !config->peer_address[0];
+}
+
 static void own_address(const struct config *config, char *text, size_t size)
 {
 	char host[MEMBER_ADDRESS_MAX] = "127.0.0.1";
@@ -125,7 +130,7 @@ enum status server_open_owners(struct server *server, struct error *err)
 {
 	const struct config *config = server->config;
 
-	if (is_embedded(config)) {
+	if (is_embedded(config) && !config->is_worker) {
 		if (config->peer_secret_file[0])
 			return error_set(
 				err, ST_INVALID_ARGUMENT,

@@ -74,6 +74,9 @@ bool server_is_ready(struct server *server, const char **reason);
 MUST_CHECK enum status server_open_members(struct server *server, void (*on_change)(void *data),
 					   struct error *err);
 
+/* membership.c, too: only workers of this gateway can be members beside it. */
+bool server_has_near_peers(const struct config *config);
+
 /* membership.c, too: after the router, who owns what among several gateways. */
 MUST_CHECK enum status server_open_owners(struct server *server, struct error *err);
 
