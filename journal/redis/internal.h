@@ -39,6 +39,7 @@ struct redis_journal {
 	struct loop *loop;
 	struct topology *topology;
 	struct embedded *embedded; /* NULL: somebody else's Redis */
+	uint64_t quiet_until_ns;   /* that it cannot be reached is nothing to speak of */
 	char *namespace_text;
 	size_t max_pending;
 	redis_journal_state_fn on_state;

@@ -22,6 +22,8 @@
 #define PROBE_MS ((uint64_t)1000)
 /* Deep enough for one fsync to serve very many; what waits here can still be cancelled. */
 #define PIPELINE_MAX ((size_t)1024)
+/* Until the child of another process answers, at the longest; then it is worth a line. */
+#define ATTACH_QUIET_MS ((uint64_t)1000)
 /* Our own child's socket appears within milliseconds; asking costs some microseconds. */
 #define CHILD_BACKOFF_MIN_MS ((uint64_t)2)
 #define CHILD_BACKOFF_MAX_MS ((uint64_t)20)
@@ -236,7 +238,8 @@ static void on_refused(void *data, struct redis_node *node, const struct error *
 {
 	struct redis_journal *j = data;
 
-	if (j->embedded && embedded_is_starting(j->embedded))
+	if ((j->embedded && embedded_is_starting(j->embedded)) ||
+	    loop_now_ns(j->loop) < j->quiet_until_ns)
 		LOG_LIMITED(DEBUG, JOURNAL_REFUSED, LOG_STR("error", error->message));
 	else
 		LOG_LIMITED(WARN, JOURNAL_REFUSED, LOG_STR("server", node->name),
@@ -423,6 +426,13 @@ static enum status open_child(struct redis_journal *j, const struct redis_journa
 	return st;
 }
 
+/* Whoever runs the server has started it just now, as far as we know. */
+static void attach(struct redis_journal *j, struct redis_url *url)
+{
+	embedded_socket(url->directory, &url->address);
+	j->quiet_until_ns = clock_deadline(loop_now_ns(j->loop), ATTACH_QUIET_MS * NS_PER_MS);
+}
+
 static struct redis_journal *journal_new(struct loop *loop,
 					 const struct redis_journal_params *params,
 					 const char *namespace_text)
@@ -528,7 +538,7 @@ enum status redis_journal_open(struct loop *loop, const struct redis_journal_par
 	j->tls = tls;
 	url.tls = url.is_tls ? &j->tls : NULL;
 	if (url.is_embedded && params->is_attached)
-		embedded_socket(url.directory, &url.address);
+		attach(j, &url);
 	else if (url.is_embedded)
 		st = open_child(j, params, &url, err);
 	if (st != ST_OK) {

@@ -1,4 +1,4 @@
-// ./dev bench [throughput|startup|memory|instructions|http|kinds|journal]...: what a command costs, as ratios against
+// ./dev bench [throughput|startup|memory|instructions|http|kinds|journal|workers]...: what a command costs, as ratios against
 // redis-benchmark on the same machine in the same run. Absolute numbers depend on the machine; nothing here
 // gates on them. Measures take turns over several short rounds, so that what else the machine does hits
 // all of them alike; printed are medians, and the ratio is the median of the rounds' own ratios.
@@ -8,6 +8,7 @@
 // http is the JSON side: transcoding, routes, and whole requests beside grpc-gateway; see http.mjs.
 // kinds is what one call of each kind costs, an entity that everybody wants, and very many entities; see kinds.mjs.
 // journal is waking an entity with few and many events, and what entities take in Redis; see journal.mjs.
+// workers is what several processes on one port, or several gateways, cost beside one; see workers.mjs.
 import { execFile } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
@@ -17,6 +18,7 @@ import { http } from './http.mjs';
 import { journal } from './journal.mjs';
 import { kinds } from './kinds.mjs';
 import { CLIENTS, ROUNDS, SECONDS, cpuSeconds, median } from './measure.mjs';
+import { workers } from './workers.mjs';
 
 const exec = promisify(execFile);
 const ENTITIES = Number(process.env.BENCH_ENTITIES ?? 10000);
@@ -199,7 +201,7 @@ async function memory() {
 }
 
 const sections = { throughput, startup: startUp, memory, instructions, http, kinds: () => kinds(load, redisAppend, rssMiB),
-  journal: () => journal(load) };
+  journal: () => journal(load), workers };
 const wanted = process.argv.length > 2 ? process.argv.slice(2) : ['throughput', 'startup', 'memory'];
 for (const name of wanted) {
   if (!sections[name]) throw new Error(`no such section: ${name}; there are ${Object.keys(sections).join(', ')}`);

@@ -26,6 +26,12 @@ void embedded_close(struct embedded *embedded)
 	(void)embedded;
 }
 
+void embedded_socket(const char *directory, struct address *ret_address)
+{
+	(void)directory;
+	(void)ret_address;
+}
+
 void embedded_address(const struct embedded *embedded, struct address *ret_address)
 {
 	(void)embedded;
