@@ -391,7 +391,8 @@ static enum status make_directory(struct supervisor *s, struct error *err)
 	if (!place || place[0] != '/')
 		place = "/tmp";
 	/* Room is left for the names in it. */
-	if ((size_t)snprintf(path, sizeof(path), "%s/headgate-workers-XXXXXX", place) >= sizeof(path) - 16)
+	if ((size_t)snprintf(path, sizeof(path), "%s/headgate-workers-XXXXXX", place) >=
+	    sizeof(path) - 16)
 		return error_set(err, ST_INVALID_ARGUMENT, "the path %.80s is too long", place);
 	if (!mkdtemp(path)) /* mode 0700 */
 		return error_set_errno(err, ST_UNAVAILABLE, errno,
