@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tests/chaos/gen/ledger.pb-c.h"
+#include "ledger.pb-c.h"
 
 typedef Headgate__Chaos__Entry Entry;
 typedef Headgate__Chaos__Page Page;
