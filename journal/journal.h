@@ -227,7 +227,9 @@ struct journal_id journal_new_id(struct journal *journal);
  * as "redis-server is loading the dataset". */
 bool journal_is_ready(const struct journal *journal, const char **reason);
 
-/* The class in force for logs and /status: "always", "everysec", "memory", or "unknown". */
+/* The class in force for logs and /status: "memory", "everysec", "replicated" (synced, but another
+ * server may take its place without the newest writes), "always", "sync" (synced, and waited for in
+ * replicas), or "unknown" where the server may not be asked. Spec: docs/reliability.md. */
 const char *journal_durability(const struct journal *journal);
 
 /* ---- for implementations: redis/ and the fake of the tests ---------------------------------- */

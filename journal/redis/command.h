@@ -68,6 +68,7 @@ enum redis_script {
 	REDIS_SCRIPT_MEMBERS,
 	REDIS_SCRIPT_PUT,
 	REDIS_SCRIPT_RECALL,
+	REDIS_SCRIPT_TAIL,
 	REDIS_SCRIPT_WINDOW,
 	/* Those of the tools, and one asked once: a gateway does not load them. */
 	REDIS_SCRIPT_ADMIN_ERASE,

@@ -23,8 +23,11 @@
  * `delayed` (Redis asked to come back), in `due` (a callback is to be made at the end of the turn),
  * or nowhere (a load between two pages). A request whose caller is gone while a reply is still to
  * come stays with the connection as an orphan. */
+struct metrics;
 struct metrics_series;
 struct embedded;
+struct tail;
+struct tail_feed;
 
 /* Bytes of all requests for one server that are kept for being sent again. */
 #define REDIS_PENDING_BYTES_MAX ((size_t)64 * 1024 * 1024)
@@ -64,6 +67,9 @@ struct redis_journal {
 	uint64_t losses; /* of connections and owners: what Redis told before one may be gone */
 	void (*on_moved)(void *data); /* the log of CRDTs: look at losses, and where to listen */
 	void *moved_data;
+	struct tail *tail;
+	redis_journal_regressed_fn on_regressed;
+	void *regressed_data;
 	struct timer down_timer;
 	bool is_sick; /* connected, but appends are refused for a reason that needs a person */
 	struct error sick;
@@ -71,7 +77,9 @@ struct redis_journal {
 	bool is_probing;
 	struct redis_command probe;
 	struct timer probe_timer;
-	bool is_shown_ready;			       /* what on_state was last called for */
+	struct metrics *metrics; /* NULL: none */
+	const char *shown_class; /* the durability that was told of last; NULL: none yet */
+	bool is_shown_ready;	 /* what on_state was last called for */
 	struct metrics_series *appends[REDIS_RESULTS]; /* all NULL without metrics */
 	struct metrics_series *verifies[REDIS_RESULTS];
 	struct metrics_series *append_seconds;
@@ -128,6 +136,8 @@ struct redis_request {
 	journal_append_fn on_append;
 	struct journal_id tag;
 	size_t event_count;
+	struct tail_feed *feed; /* NULL: it was not to be sent */
+	uint64_t feed_position; /* of the acknowledged; 0: not known */
 	/* verify */
 	journal_verify_fn on_verify;
 	journal_get_fn on_get;

@@ -13,6 +13,7 @@
 #include "journal/redis/greeting.h"
 #include "journal/redis/internal.h"
 #include "journal/redis/slot.h"
+#include "journal/redis/tail.h"
 #include "src/base/clock.h"
 #include "src/base/log.h"
 #include "src/base/mem.h"
@@ -46,7 +47,34 @@ static bool is_ready(const struct journal *journal, const char **reason)
 
 static const char *durability(const struct journal *journal)
 {
-	return topology_durability(redis_journal_of(journal)->topology);
+	const struct redis_journal *j = redis_journal_of(journal);
+	const char *of_servers = topology_durability(j->topology);
+
+	/* Weaker than a server that syncs everything is one that another takes the place of. */
+	if (strcmp(of_servers, "always") != 0)
+		return of_servers;
+	if (j->replicas_ack)
+		return "sync";
+	return topology_is_cluster(j->topology) || j->url.kind == REDIS_URL_SENTINEL ? "replicated"
+										     : of_servers;
+}
+
+static void show_class(struct redis_journal *j)
+{
+	const char *now = durability(&j->base);
+	const char *before = j->shown_class;
+
+	if (before && strcmp(before, now) == 0)
+		return;
+	j->shown_class = now;
+	LOG(INFO, JOURNAL_CLASS, LOG_STR("durability", now),
+	    LOG_INT("replicas_ack", j->replicas_ack));
+	for (int i = 0; j->metrics && i < 2; i++) {
+		const char *name = i ? now : before;
+		const struct metrics_label label = {"class", span_from_str(name ? name : now)};
+
+		metrics_set(metrics_series(j->metrics, METRIC_JOURNAL_DURABILITY, &label, 1), i);
+	}
 }
 
 /* The callback comes at the end of the turn, and may close the journal. */
@@ -58,6 +86,8 @@ static void on_state_task(void *data)
 	bool is_news = is_now != j->is_shown_ready || redis_journal_fatal(&j->base);
 
 	j->is_shown_ready = is_now;
+	if (is_now)
+		show_class(j);
 	if (j->connected)
 		metrics_set(j->connected, is_now);
 	if (is_news && j->on_state)
@@ -67,6 +97,15 @@ static void on_state_task(void *data)
 static void state_changed(struct redis_journal *j)
 {
 	loop_task_schedule(j->loop, &j->state_task);
+}
+
+void redis_journal_on_regressed(struct journal *journal, redis_journal_regressed_fn on_regressed,
+				void *data)
+{
+	struct redis_journal *j = redis_journal_of(journal);
+
+	j->on_regressed = on_regressed;
+	j->regressed_data = data;
 }
 
 const struct error *redis_journal_fatal(const struct journal *journal)
@@ -155,6 +194,7 @@ static void on_ready(void *data, struct redis_node *node)
 	}
 	LOG(INFO, JOURNAL_CONNECTED, LOG_STR("server", node->name),
 	    LOG_STR("durability", redis_connection_durability(node->connection)));
+	tail_check_all(j->tail, node); /* before anything is added to what is there */
 	submit_all(&j->waiting);
 	if (topology_is_cluster(j->topology) && j->on_moved)
 		j->on_moved(j->moved_data);
@@ -252,6 +292,8 @@ static void on_moved(void *data)
 	struct redis_journal *j = data;
 
 	j->losses++;
+	if (topology_is_cluster(j->topology))
+		tail_check_all(j->tail, NULL);
 	submit_all(&j->waiting);
 	if (j->on_moved)
 		j->on_moved(j->moved_data);
@@ -383,6 +425,7 @@ static void redis_close(struct journal *journal)
 
 	free_requests(&j->all);
 	free_requests(&j->orphans);
+	tail_free(j->tail);
 	topology_free(j->topology);
 	redis_command_fini(&j->probe);
 	embedded_close(j->embedded);
@@ -458,6 +501,7 @@ static struct redis_journal *journal_new(struct loop *loop,
 	loop_task_init(&j->due_task, on_due_task, j);
 	loop_task_init(&j->state_task, on_state_task, j);
 	redis_command_init(&j->probe, on_probe);
+	j->metrics = params->metrics;
 	if (params->metrics)
 		make_metrics(j, params->metrics);
 	return j;
@@ -511,6 +555,18 @@ static enum status check_sentinel(const struct redis_journal_params *params, str
 	return ST_OK;
 }
 
+static void open_tail(struct redis_journal *j, const struct redis_journal_params *params,
+		      const struct redis_url *url)
+{
+	const char *directory = params->salvage_directory;
+
+	if (!directory)
+		directory = url->is_embedded ? url->directory : ".";
+	j->tail = tail_new(
+		j, directory,
+		params->metrics ? series(params->metrics, METRIC_JOURNAL_LOST_EVENTS, NULL) : NULL);
+}
+
 enum status redis_journal_open(struct loop *loop, const struct redis_journal_params *params,
 			       redis_journal_state_fn on_state, void *data,
 			       struct journal **ret_journal, struct error *err)
@@ -537,6 +593,7 @@ enum status redis_journal_open(struct loop *loop, const struct redis_journal_par
 	j = journal_new(loop, params, namespace_text);
 	j->tls = tls;
 	url.tls = url.is_tls ? &j->tls : NULL;
+	open_tail(j, params, &url);
 	if (url.is_embedded && params->is_attached)
 		attach(j, &url);
 	else if (url.is_embedded)

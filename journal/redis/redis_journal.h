@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "src/base/span.h"
 #include "src/base/status.h"
 
 /* The journal over Redis: one connection per server with pipelined
@@ -29,11 +30,12 @@ struct redis_journal_params {
 	/* For rediss://; the strings are borrowed until the journal is closed. NULL: the CAs of the
 	 * system. */
 	const struct tls_params *tls;
-	uint64_t lock_timeout_ms; /* embedded: how long a held lock is waited for; 0: 10 s */
-	size_t pipeline_max;	  /* commands without a reply; further ones wait; 0: 1024 */
-	unsigned replicas_ack;	  /* replicas that must have a write before it counts; 0: none */
-	uint64_t ack_timeout_ms;  /* how long they are waited for; too few: outcome unknown */
-	size_t max_pending;	  /* requests waiting at all; more get ST_RESOURCE_EXHAUSTED */
+	uint64_t lock_timeout_ms;      /* embedded: how long a held lock is waited for; 0: 10 s */
+	size_t pipeline_max;	       /* commands without a reply; further ones wait; 0: 1024 */
+	const char *salvage_directory; /* NULL: the embedded journal's, else where we run */
+	unsigned replicas_ack;	 /* replicas that must have a write before it counts; 0: none */
+	uint64_t ack_timeout_ms; /* how long they are waited for; too few: outcome unknown */
+	size_t max_pending;	 /* requests waiting at all; more get ST_RESOURCE_EXHAUSTED */
 	uint64_t backoff_min_ms;
 	uint64_t backoff_max_ms;
 	bool is_attached; /* embedded: another process of ours runs the server; never fatal */
@@ -54,6 +56,12 @@ MUST_CHECK enum status redis_journal_open(struct loop *loop,
 					  const struct redis_journal_params *params,
 					  redis_journal_state_fn on_state, void *data,
 					  struct journal **ret_journal, struct error *err);
+
+/* Acknowledged writes of a type in a partition are gone: reported, and kept in a salvage file. Who
+ * has entities of it in memory lets go of them. */
+typedef void (*redis_journal_regressed_fn)(void *data, unsigned partition, struct span type);
+void redis_journal_on_regressed(struct journal *journal, redis_journal_regressed_fn on_regressed,
+				void *data);
 
 /* Why this journal will never be ready again, so that the program should end: the embedded
  * journal's lock stayed held for 10 s, redis-server vanished, its data is damaged. NULL while there

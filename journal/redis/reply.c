@@ -5,6 +5,7 @@
 #include <hiredis/hiredis.h>
 
 #include "src/base/error.h"
+#include "src/base/text.h"
 
 /* How much of a server's error text is passed on. */
 #define ERROR_SHOWN ((size_t)300)
@@ -117,6 +118,16 @@ enum status reply_append(const struct redisReply *reply, const struct journal_id
 					 span_make(tag->bytes, sizeof(tag->bytes)));
 	*ret_result = result;
 	return ST_OK;
+}
+
+uint64_t reply_append_position(const struct redisReply *reply)
+{
+	struct span id = reply->elements == 4 ? reply_text(reply->element[3]) : SPAN_EMPTY;
+	uint64_t position;
+
+	return span_starts_with(id, SPAN_LIT("0-")) && text_to_u64(span_skip(id, 2), &position)
+		       ? position
+		       : 0;
 }
 
 enum status reply_head(const struct redisReply *reply, bool is_verify, struct record_head *ret_head,

@@ -40,6 +40,9 @@ struct span reply_text(const struct redisReply *reply);
 MUST_CHECK enum status reply_append(const struct redisReply *reply, const struct journal_id *tag,
 				    struct journal_append_result *ret_result, struct error *err);
 
+/* OK: the number of its entry in the feed; 0: it tells none. */
+uint64_t reply_append_position(const struct redisReply *reply);
+
 /* HMGET s g x, or with all fields of a head when not is_verify. */
 MUST_CHECK enum status reply_head(const struct redisReply *reply, bool is_verify,
 				  struct record_head *ret_head, struct error *err);

@@ -4,6 +4,7 @@
 #include "journal/redis/connection.h"
 #include "journal/redis/internal.h"
 #include "journal/redis/slot.h"
+#include "journal/redis/tail.h"
 #include "src/base/clock.h"
 #include "src/base/mem.h"
 #include "src/base/metrics.h"
@@ -220,6 +221,21 @@ static void count(struct redis_request *r, enum journal_result result)
 	}
 }
 
+/* What was acknowledged is remembered; a head that is behind what it was may be a loss. */
+static void remember(struct redis_request *r, const struct journal_append_result *result)
+{
+	struct tail *tail = redis_journal_of(r->base.journal)->tail;
+	const struct tail_write write = {r->feed_position, result->head, &r->command.text};
+
+	if (r->feed && result->result == JOURNAL_OK && r->feed_position) {
+		redis_request_uncount(r);
+		tail_acknowledged(tail, r->feed, &write);
+	} else if (r->feed && result->result == JOURNAL_CONFLICT &&
+		   result->head.sequence < r->head.sequence) {
+		tail_check(tail, r->feed);
+	}
+}
+
 static void append_done(struct redis_request *r, struct journal_append_result *result)
 {
 	struct redis_journal *j = redis_journal_of(r->base.journal);
@@ -228,6 +244,7 @@ static void append_done(struct redis_request *r, struct journal_append_result *r
 	if (j->events &&
 	    (result->result == JOURNAL_OK || (result->result == JOURNAL_DUP && result->is_mine)))
 		metrics_add(j->events, r->event_count);
+	remember(r, result);
 	redis_request_settle(r);
 	r->on_append(r->data, result);
 	redis_request_end(r);
@@ -399,6 +416,7 @@ static void append_reply(struct redis_request *r, const struct redisReply *reply
 	struct error error;
 
 	if (reply_append(reply, &r->tag, &result, &error) == ST_OK) {
+		r->feed_position = reply_append_position(reply);
 		append_done(r, &result);
 		return;
 	}
@@ -540,14 +558,17 @@ struct journal_request *redis_append(struct journal *journal, const struct journ
 		j, REQUEST_APPEND, slot_of_partition(names.partition), deadline_ns, data);
 
 	r->on_append = on_done;
+	r->head = append->expected;
 	r->tag = append->tag;
 	r->event_count = append->event_count;
 	if (st == ST_OK)
 		st = check_append(append, &error);
-	if (st == ST_OK)
+	if (st == ST_OK) {
+		r->feed = tail_feed(j->tail, names.partition, append->key.type);
 		redis_command_append(&r->command, &names, append, clock_wall_ms());
-	else
+	} else {
 		redis_request_fail_later(r, &error);
+	}
 	redis_request_admit(r);
 	return &r->base;
 }
@@ -576,13 +597,16 @@ struct journal_request *redis_put(struct journal *journal, const struct journal_
 		j, REQUEST_APPEND, slot_of_partition(names.partition), deadline_ns, data);
 
 	r->on_append = on_done;
+	r->head = put->expected;
 	r->tag = put->tag;
 	if (st == ST_OK)
 		st = check_put(put, &error);
-	if (st == ST_OK)
+	if (st == ST_OK) {
+		r->feed = tail_feed(j->tail, names.partition, put->key.type);
 		redis_command_put(&r->command, &names, put);
-	else
+	} else {
 		redis_request_fail_later(r, &error);
+	}
 	redis_request_admit(r);
 	return &r->base;
 }

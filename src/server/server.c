@@ -12,6 +12,7 @@
 #include "journal/crdt_log.h"
 #include "journal/feed.h"
 #include "journal/journal.h"
+#include "journal/key.h"
 #include "journal/members.h"
 #include "journal/redis/redis_crdt_log.h"
 #include "journal/redis/redis_journal.h"
@@ -203,6 +204,8 @@ static enum status server_open_journal(struct server *server, struct error *err)
 		.redis_server = config->journal_redis_server,
 		.sentinel_user = config->journal_sentinel_user,
 		.command_timeout_ms = config->journal_timeout_ms,
+		.salvage_directory =
+			config->journal_salvage_dir[0] ? config->journal_salvage_dir : NULL,
 		.replicas_ack = (unsigned)config->journal_replicas_ack,
 		.ack_timeout_ms = config->journal_ack_timeout_ms,
 		.lock_timeout_ms = config->journal_lock_timeout_ms,
@@ -289,6 +292,28 @@ static void server_open_entities(struct server *server)
 		entity_table_new(server->entity_budget, server->journal, server->metrics, &limits);
 }
 
+struct regression {
+	unsigned partition;
+	struct span type;
+};
+
+static bool server_is_regressed(void *data, struct span type, struct span id)
+{
+	const struct regression *what = data;
+	const struct journal_key key = {type, id};
+
+	return span_eq(type, what->type) && key_partition(&key) == what->partition;
+}
+
+/* What is in memory may build on what was lost: it is put to sleep, and its commands start anew. */
+static void server_on_regressed(void *data, unsigned partition, struct span type)
+{
+	struct server *server = data;
+	struct regression what = {partition, type};
+
+	(void)entity_table_hand_over(server->entities, server_is_regressed, &what); /* how many */
+}
+
 static void server_open_router(struct server *server)
 {
 	bool refuses_types = server->config->function_reply_type == CONFIG_REPLY_TYPE_REFUSE;
@@ -310,6 +335,7 @@ static void server_open_router(struct server *server)
 
 	server->router = router_new(server->loop, server->userfn, server->entities, server->metrics,
 				    &limits);
+	redis_journal_on_regressed(server->journal, server_on_regressed, server);
 	router_serve_crdts(server->router, server->crdts);
 }
 
