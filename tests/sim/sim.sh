@@ -6,4 +6,4 @@ sim=${top_builddir:-build}/tests/sim/sim
 	echo "1..0 # SKIP built without lua5.1 (Debian: liblua5.1-0-dev)"
 	exit 0
 }
-exec "$sim" 1 "${HEADGATE_SIM_COUNT:-2000}"
+exec "$sim" -j "$(nproc)" test 1 "${HEADGATE_SIM_COUNT:-2000}"

@@ -46,6 +46,28 @@ struct story {
 	uint64_t place_of[OPS_MAX + 1]; /* by op, 0: nowhere */
 };
 
+/* Each entry tells where its entity is then; its own place is one more than the last one's. */
+static bool read_feed(struct history *h, unsigned entity, struct span feed, uint64_t length)
+{
+	const struct sim_store *store = sim_redis_store(h->redis);
+	const char *name = history_entity_names[entity];
+	uint64_t fed = 0;
+
+	for (size_t i = 0; i < sim_store_length(store, feed); i++) {
+		if (sim_store_place(store, feed, i) != i + 1)
+			return breach(h, "%s: the feed has a gap at %zu", name, i + 1);
+		if (!span_eq_str(sim_store_entry(store, feed, i, "e"), name))
+			continue;
+		fed += h->kind == SIM_VALUES ? 1 : number_of(sim_store_entry(store, feed, i, "n"));
+		if (number_of(sim_store_entry(store, feed, i, "s")) != fed)
+			return breach(h, "%s: the feed is not what was appended", name);
+	}
+	if (fed != length)
+		return breach(h, "%s: %" PRIu64 " written, %" PRIu64 " in the feed", name, length,
+			      fed);
+	return true;
+}
+
 static bool read_story(struct history *h, unsigned entity, struct story *story)
 {
 	const struct sim_store *store = sim_redis_store(h->redis);
@@ -53,7 +75,6 @@ static bool read_story(struct history *h, unsigned entity, struct story *story)
 					span_from_str(history_entity_names[entity])};
 	struct key_names names;
 	struct error err;
-	uint64_t fed = 0;
 
 	*story = (struct story){0};
 	BUG_ON(key_render("sim", &key, &names, &err) != ST_OK);
@@ -79,18 +100,32 @@ static bool read_story(struct history *h, unsigned entity, struct story *story)
 		story->op_at[at] = (uint32_t)id;
 		story->place_of[id] = at;
 	}
-	for (size_t i = 0; i < sim_store_length(store, names.feed); i++) {
-		if (!span_eq_str(sim_store_entry(store, names.feed, i, "e"),
-				 history_entity_names[entity]))
-			continue;
-		fed += number_of(sim_store_entry(store, names.feed, i, "n"));
-		if (number_of(sim_store_entry(store, names.feed, i, "s")) != fed)
-			return breach(h, "%s: the feed is not what was appended",
-				      history_entity_names[entity]);
+	if (sim_store_hash(store, names.head, "zs").len)
+		history_happened(h, SIM_snapshots, 1);
+	return read_feed(h, entity, names.feed, story->length);
+}
+
+/* Something that was acknowledged may have gone within that time. */
+static bool is_apart(const struct history *h, uint64_t from_ns, uint64_t to_ns)
+{
+	for (unsigned i = 0; i < h->lost_count; i++) {
+		if (h->lost_ns[i] >= from_ns && h->lost_ns[i] <= to_ns)
+			return true;
 	}
-	if (fed != story->length)
-		return breach(h, "%s: %" PRIu64 " events, %" PRIu64 " in the feed",
-			      history_entity_names[entity], story->length, fed);
+	return false;
+}
+
+static bool check_read(struct history *h, const struct story *story, const struct op *op)
+{
+	const char *name = history_entity_names[op->entity];
+
+	if (op->state != OP_DONE || is_apart(h, op->start_ns, UINT64_MAX))
+		return true;
+	if (op->amount > story->length)
+		return breach(h, "%s: op %u read %" PRIu64 " of %" PRIu64, name, op->id, op->amount,
+			      story->length);
+	if (op->amount > 0 && h->ops[story->op_at[op->amount] - 1].start_ns > op->end_ns)
+		return breach(h, "%s: op %u read what had not begun", name, op->id);
 	return true;
 }
 
@@ -99,21 +134,66 @@ static bool check_op(struct history *h, const struct story *story, const struct 
 	const char *name = history_entity_names[op->entity];
 	uint64_t place = story->place_of[op->id];
 
-	if (op->is_read && op->state == OP_DONE) {
-		if (op->amount > story->length)
-			return breach(h, "%s: op %u read %" PRIu64 " of %" PRIu64, name, op->id,
-				      op->amount, story->length);
-		if (op->amount > 0 && h->ops[story->op_at[op->amount] - 1].start_ns > op->end_ns)
-			return breach(h, "%s: op %u read what had not begun", name, op->id);
-		return true;
-	}
 	if (op->is_read)
-		return true;
-	if (op->state == OP_DONE && !place)
+		return check_read(h, story, op);
+	if (op->state == OP_DONE && !place && !is_apart(h, op->start_ns, UINT64_MAX))
 		return breach(h, "%s: op %u was acknowledged and is lost", name, op->id);
-	if (op->state == OP_DONE && place != op->amount)
+	if (op->state == OP_DONE && place != op->amount && place)
 		return breach(h, "%s: op %u was told %" PRIu64 " and is at %" PRIu64, name, op->id,
 			      op->amount, place);
+	return true;
+}
+
+/* one is gone, though what was built on it is there: what is lost must be the end. */
+static bool check_suffix(struct history *h, const struct story *story, const struct op *one)
+{
+	if (one->state != OP_DONE || one->is_read || story->place_of[one->id])
+		return true;
+	for (unsigned i = 0; i < h->op_count; i++) {
+		const struct op *other = &h->ops[i];
+
+		if (other->entity != one->entity || other->is_read || other->state != OP_DONE ||
+		    !story->place_of[other->id] || other->start_ns < one->end_ns ||
+		    is_apart(h, one->start_ns, other->end_ns))
+			continue;
+		return breach(h, "%s: op %u is lost, and op %u after it is there",
+			      history_entity_names[one->entity], one->id, other->id);
+	}
+	return true;
+}
+
+/* The number of writes is the state: each acknowledged one counts once, an unknown one at most. */
+static bool check_value(struct history *h, unsigned entity)
+{
+	const struct sim_store *store = sim_redis_store(h->redis);
+	const char *name = history_entity_names[entity];
+	const struct journal_key key = {SPAN_LIT("counter"), span_from_str(name)};
+	struct key_names names;
+	struct error err;
+	uint64_t length;
+	uint64_t done = 0;
+	uint64_t unknown = 0;
+
+	BUG_ON(key_render("sim", &key, &names, &err) != ST_OK);
+	length = number_of(sim_store_hash(store, names.head, "s"));
+	if (!read_feed(h, entity, names.feed, length))
+		return false;
+	for (unsigned i = 0; i < h->op_count; i++) {
+		const struct op *op = &h->ops[i];
+
+		if (op->entity != entity || op->is_read)
+			continue;
+		if (op->state == OP_DONE)
+			done++;
+		else
+			unknown++;
+		if (op->state == OP_DONE && op->amount > length && h->lost_count == 0)
+			return breach(h, "%s: op %u was told %" PRIu64 " of %" PRIu64, name, op->id,
+				      op->amount, length);
+	}
+	if (length > done + unknown || (length < done && h->lost_count == 0))
+		return breach(h, "%s: %" PRIu64 " writes of %" PRIu64 " and %" PRIu64 " unknown",
+			      name, length, done, unknown);
 	return true;
 }
 
@@ -135,7 +215,8 @@ static bool check_times(struct history *h)
 			const struct op *other = &h->ops[j];
 
 			if (one->state != OP_DONE || other->state != OP_DONE ||
-			    one->entity != other->entity || one->end_ns >= other->start_ns)
+			    one->entity != other->entity || one->end_ns >= other->start_ns ||
+			    is_apart(h, one->start_ns, other->end_ns))
 				continue;
 			if (!check_order(h, one, other))
 				return false;
@@ -154,17 +235,21 @@ static bool check(struct history *h)
 	}
 	if (h->is_out_of_order)
 		return breach(h, "a function was told something out of order");
-	if (h->kind == SIM_VALUES)
-		return check_times(h);
 	for (unsigned entity = 0; entity < h->entity_count; entity++) {
+		if (h->kind == SIM_VALUES) {
+			if (!check_value(h, entity))
+				return false;
+			continue;
+		}
 		if (!read_story(h, entity, &story))
 			return false;
-		for (unsigned i = 0; i < h->op_count && !h->is_lossy; i++) {
-			if (h->ops[i].entity == entity && !check_op(h, &story, &h->ops[i]))
+		for (unsigned i = 0; i < h->op_count; i++) {
+			if (h->ops[i].entity == entity && (!check_op(h, &story, &h->ops[i]) ||
+							   !check_suffix(h, &story, &h->ops[i])))
 				return false;
 		}
 	}
-	return h->is_lossy || check_times(h);
+	return check_times(h);
 }
 
 void history_check(struct history *h)

@@ -1,6 +1,7 @@
 #include "tests/sim/sim_history_internal.h"
 
 #include "src/base/mem.h"
+#include "src/base/metrics.h"
 #include "tests/sim/sim_redis.h"
 #include "tests/sim/sim_runtime.h"
 
@@ -18,19 +19,37 @@ void history_start_gateway(struct history *h, unsigned i)
 		sim_gateway_new(h->net, history_gateway_names[i], REDIS_NAME ":6379", h->kind);
 }
 
+/* What it has seen is told before it ends. */
 static void count_gateway(struct history *h, unsigned i)
 {
-	const struct metrics_label label = {"entity_name", SPAN_LIT("counter")};
+	static const struct {
+		enum metric metric;
+		const char *label;
+		const char *value;
+		enum sim_sometimes what;
+	} rows[] = {
+		{METRIC_COMMANDS_PLACED, "where", "forwarded", SIM_forwarded},
+		{METRIC_FORWARDS, "result", "retried", SIM_forward_retried},
+		{METRIC_FORWARDS, "result", "here", SIM_forward_here},
+		{METRIC_SUSPICIONS, NULL, NULL, SIM_suspicion},
+		{METRIC_HANDOVERS, NULL, NULL, SIM_handed_over},
+		{METRIC_COMMANDS_HANDED_OVER, NULL, NULL, SIM_command_handed_over},
+		{METRIC_COMMANDS_DAMPED, NULL, NULL, SIM_damped},
+		{METRIC_COMMANDS_SPECULATED, "entity_name", "counter", SIM_speculated},
+		{METRIC_COMMANDS_DISCARDED, "entity_name", "counter", SIM_discarded},
+	};
 	const struct sim_gateway *gateway = h->gateways[i];
 
 	if (sim_gateway_is_wrong(gateway))
 		h->is_out_of_order = true;
-	history_happened(
-		h, SIM_speculated,
-		(uint64_t)sim_gateway_metric(gateway, METRIC_COMMANDS_SPECULATED, &label, 1));
-	history_happened(
-		h, SIM_discarded,
-		(uint64_t)sim_gateway_metric(gateway, METRIC_COMMANDS_DISCARDED, &label, 1));
+	for (size_t k = 0; k < sizeof(rows) / sizeof(*rows); k++) {
+		const struct metrics_label label = {
+			rows[k].label, span_from_str(rows[k].label ? rows[k].value : "")};
+
+		history_happened(h, rows[k].what,
+				 (uint64_t)sim_gateway_metric(gateway, rows[k].metric, &label,
+							      rows[k].label ? 1 : 0));
+	}
 }
 
 void history_end_gateway(struct history *h, unsigned i)
@@ -91,7 +110,9 @@ static void stop_gateway(struct history *h, unsigned i)
 	history_tell(h, "%s is stopped", history_gateway_names[i]);
 	history_happened(h, SIM_stopped, 1);
 	sim_loop_stop(sim_gateway_loop(h->gateways[i]));
-	sim_loop_call(h->director, history_time(h, 4000), go_on, fault_of(h, i));
+	/* in a quarter of the cases long enough to be taken for gone */
+	sim_loop_call(h->director, history_time(h, sim_one_in(h->net, 4) ? 12000 : 4000), go_on,
+		      fault_of(h, i));
 }
 
 static void look_at_drain(void *data)
@@ -162,7 +183,90 @@ static void fail_over(struct history *h)
 	history_tell(h, "the replica takes over%s", is_loss ? ", with something lost" : "");
 	history_happened(h, SIM_failover, 1);
 	history_happened(h, SIM_lost_tail, is_loss ? 1 : 0);
-	h->is_lossy |= is_loss;
+	if (is_loss)
+		h->lost_ns[h->lost_count++] = sim_now_ns(h->net);
+}
+
+/* ---- faults of Redis ------------------------------------------------------------------------- */
+
+static void redis_goes_on(void *data)
+{
+	struct history *h = data;
+
+	history_tell(h, "redis goes on");
+	sim_loop_continue(sim_redis_loop(h->redis));
+}
+
+static void slow_redis(struct history *h)
+{
+	history_tell(h, "redis is stopped");
+	history_happened(h, SIM_slow_redis, 1);
+	sim_loop_stop(sim_redis_loop(h->redis));
+	sim_loop_call(h->director, history_time(h, 3000), redis_goes_on, h);
+}
+
+static void redis_accepts(void *data)
+{
+	struct history *h = data;
+
+	history_tell(h, "redis accepts writes again");
+	sim_redis_refuse(h->redis, NULL);
+}
+
+static void refuse(struct history *h)
+{
+	static const char *const texts[] = {
+		"LOADING Redis is loading the dataset in memory",
+		"READONLY You can't write against a read only replica.",
+		"MISCONF Errors writing to the AOF file: No space left on device",
+		"OOM command not allowed when used memory > 'maxmemory'.",
+	};
+	const char *text = texts[sim_random(h->net, sizeof(texts) / sizeof(*texts))];
+
+	history_tell(h, "redis refuses: %s", text);
+	sim_redis_refuse(h->redis, text);
+	sim_loop_call(h->director, history_time(h, 2000), redis_accepts, h);
+}
+
+static void move_clock(struct history *h)
+{
+	int64_t by_ms = (int64_t)sim_random(h->net, 20000) - 10000;
+
+	history_tell(h, "the clock of redis jumps by %lld ms", (long long)by_ms);
+	history_happened(h, SIM_clock_jump, 1);
+	sim_redis_move_clock(h->redis, by_ms);
+}
+
+static void crash_function(struct history *h, unsigned i)
+{
+	if (!h->gateways[i] || sim_gateway_is_stopped(h->gateways[i]))
+		return;
+	history_tell(h, "the function of %s crashes", history_gateway_names[i]);
+	history_happened(h, SIM_function_crash, 1);
+	sim_gateway_drop_function(h->gateways[i]);
+}
+
+static void join(void *data)
+{
+	struct history *h = data;
+
+	history_tell(h, "%s joins", history_gateway_names[GATEWAYS - 1]);
+	history_happened(h, SIM_joined, 1);
+	history_start_gateway(h, GATEWAYS - 1);
+}
+
+/* ---- all of them ----------------------------------------------------------------------------- */
+
+static void fail_over_now(void *data)
+{
+	fail_over(data);
+}
+
+/* Who had the entity sleeps while its end is lost and another writes a new one. */
+static void fail_over_behind(struct history *h, unsigned i)
+{
+	stop_gateway(h, i);
+	sim_loop_call(h->director, history_time(h, 1000), fail_over_now, h);
 }
 
 static void do_fault(void *data)
@@ -170,7 +274,7 @@ static void do_fault(void *data)
 	struct history *h = data;
 	unsigned i = (unsigned)sim_random(h->net, GATEWAYS);
 
-	switch (sim_random(h->net, 10)) {
+	switch (sim_random(h->net, 14)) {
 	case 0:
 	case 1:
 		kill_gateway(h, i);
@@ -193,6 +297,22 @@ static void do_fault(void *data)
 		history_tell(h, "redis starts again");
 		history_happened(h, SIM_redis_restart, 1);
 		sim_redis_restart(h->redis);
+		break;
+	case 8:
+		slow_redis(h);
+		break;
+	case 9:
+		refuse(h);
+		break;
+	case 10:
+		move_clock(h);
+		break;
+	case 11:
+		crash_function(h, i);
+		break;
+	case 12:
+		if (h->has_failover)
+			fail_over_behind(h, i);
 		break;
 	case 7:
 		if (h->has_failover)
@@ -227,4 +347,6 @@ void history_plan_faults(struct history *h)
 		sim_loop_call(h->director, history_time(h, 8000), do_fault, h);
 	if (h->has_failover)
 		replicate(h);
+	if (sim_one_in(h->net, 4))
+		sim_loop_call(h->director, history_time(h, 6000), join, h);
 }

@@ -142,3 +142,20 @@ bool sim_gateway_is_wrong(const struct sim_gateway *g)
 {
 	return g->function.is_out_of_order;
 }
+
+static void drop_function(void *data)
+{
+	struct sim_gateway *g = data;
+
+	fake_function_drop(&g->function);
+}
+
+void sim_gateway_drop_function(struct sim_gateway *g)
+{
+	sim_loop_call(g->function_loop, 0, drop_function, g);
+}
+
+bool sim_gateway_is_stopped(const struct sim_gateway *g)
+{
+	return sim_loop_is_stopped(g->server->loop);
+}

@@ -29,6 +29,10 @@ void sim_gateway_kill(struct sim_gateway *gateway);
 void sim_gateway_drain(struct sim_gateway *gateway);
 bool sim_gateway_is_gone(const struct sim_gateway *gateway);
 
+/* The user function crashes and is there again. */
+void sim_gateway_drop_function(struct sim_gateway *gateway);
+bool sim_gateway_is_stopped(const struct sim_gateway *gateway);
+
 /* The function was told something out of order. */
 bool sim_gateway_is_wrong(const struct sim_gateway *gateway);
 

@@ -5,11 +5,12 @@
 
 #include "src/base/mem.h"
 #include "tests/sim/sim_history_internal.h"
+#include "tests/sim/sim_mutation.h"
 #include "tests/sim/sim_redis.h"
 #include "tests/sim/sim_runtime.h"
 
-const char *const history_gateway_names[GATEWAYS] = {"g0", "g1", "g2"};
-const char *const history_entity_names[ENTITIES_MAX] = {"a", "b", "c", "d"};
+const char *const history_gateway_names[GATEWAYS] = {"g0", "g1", "g2", "g3"};
+const char *const history_entity_names[ENTITIES_MAX] = {"a", "snap-b", "c", "snap-d"};
 
 const char *sim_sometimes_name(enum sim_sometimes what)
 {
@@ -48,7 +49,8 @@ uint64_t history_time(struct history *h, uint64_t most_ms)
 
 static void plan(struct history *h)
 {
-	h->kind = SIM_EVENTS;
+	h->kind = sim_one_in(h->net, 4) ? SIM_VALUES : SIM_EVENTS;
+	history_happened(h, SIM_values, h->kind == SIM_VALUES ? 1 : 0);
 	h->has_failover = sim_one_in(h->net, 4);
 	h->client_count = 1 + (unsigned)sim_random(h->net, CLIENTS_MAX);
 	h->entity_count = 1 + (unsigned)sim_random(h->net, ENTITIES_MAX);
@@ -93,7 +95,7 @@ void sim_history(uint64_t seed, bool is_told, struct sim_result *ret_result)
 	h->director = sim_loop_new(h->net, "director");
 	h->redis = sim_redis_new(h->net, REDIS_NAME, REDIS_PORT);
 	plan(h);
-	for (unsigned i = 0; i < GATEWAYS; i++)
+	for (unsigned i = 0; i < GATEWAYS - 1; i++)
 		history_start_gateway(h, i);
 	while (!is_everybody_done(h) && sim_now_ns(h->net) < FAULTS_END_NS + CALM_NS &&
 	       sim_step(h->net))
@@ -102,6 +104,7 @@ void sim_history(uint64_t seed, bool is_told, struct sim_result *ret_result)
 	history_happened(h, SIM_conflict, counts->conflict);
 	history_happened(h, SIM_dup, counts->dup);
 	history_happened(h, SIM_noscript, counts->noscript);
+	history_happened(h, SIM_refused, counts->refused);
 	ret_result->seconds_ns = sim_now_ns(h->net) - NS_PER_S;
 	ret_result->trace = sim_trace(h->net);
 	for (unsigned i = 0; i < GATEWAYS; i++) {
@@ -112,5 +115,6 @@ void sim_history(uint64_t seed, bool is_told, struct sim_result *ret_result)
 	sim_redis_free(h->redis);
 	loop_free(h->director);
 	sim_net_free(h->net);
+	sim_mutation_end();
 	mem_free(h);
 }

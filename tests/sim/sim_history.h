@@ -28,7 +28,21 @@
 	X(stopped)                                                                                 \
 	X(drained)                                                                                 \
 	X(cut_from_redis)                                                                          \
-	X(cut_from_peer)
+	X(cut_from_peer)                                                                           \
+	X(joined)                                                                                  \
+	X(function_crash)                                                                          \
+	X(clock_jump)                                                                              \
+	X(refused)                                                                                 \
+	X(slow_redis)                                                                              \
+	X(values)                                                                                  \
+	X(snapshots)                                                                               \
+	X(forwarded)                                                                               \
+	X(forward_retried)                                                                         \
+	X(forward_here)                                                                            \
+	X(suspicion)                                                                               \
+	X(handed_over)                                                                             \
+	X(command_handed_over)                                                                     \
+	X(damped)
 
 enum sim_sometimes {
 #define X(name) SIM_##name,

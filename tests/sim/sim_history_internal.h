@@ -15,7 +15,8 @@ struct loop;
 struct sim_net;
 struct sim_redis;
 
-#define GATEWAYS 3U
+/* The last one joins later, or never. */
+#define GATEWAYS 4U
 #define CLIENTS_MAX 6U
 #define ENTITIES_MAX 4U
 #define OPS_MAX 64U
@@ -69,8 +70,9 @@ struct history {
 	struct op ops[OPS_MAX];
 	unsigned op_count;
 	bool has_failover;
-	bool is_out_of_order; /* for a function */
-	bool is_lossy;	      /* something acknowledged may be gone */
+	bool is_out_of_order;	      /* for a function */
+	uint64_t lost_ns[FAULTS_MAX]; /* when something acknowledged may have gone */
+	unsigned lost_count;
 	bool is_told;
 	struct loop *director; /* where clients and faults live; nothing connects to it */
 	struct sim_result *result;

@@ -18,6 +18,7 @@
 #include "src/runtime/address.h"
 #include "src/runtime/listen.h"
 #include "src/runtime/stream.h"
+#include "tests/sim/sim_mutation.h"
 #include "tests/sim/sim_runtime.h"
 #include "tests/sim/sim_store.h"
 
@@ -45,6 +46,8 @@ struct sim_redis {
 	uint64_t replicated;
 	bool is_loaded[REDIS_SCRIPTS_];
 	struct buf scratch;
+	int64_t clock_ms;    /* how far its clock is from the true one */
+	const char *refusal; /* of all writes; NULL: none */
 	struct sim_redis_counts counts;
 };
 
@@ -152,7 +155,7 @@ static void print_value(struct buf *out, int at)
 
 static uint64_t now_ms(void)
 {
-	return clock_wall_ms();
+	return clock_wall_ms() + (uint64_t)running->clock_ms;
 }
 
 static int call_redis(lua_State *state)
@@ -214,7 +217,8 @@ static int struct_pack(lua_State *state)
 
 static void compile(int place, const char *source)
 {
-	const char *body = source[0] == '#' ? strchr(source, '\n') : source;
+	const char *text = sim_mutation_script(source);
+	const char *body = text[0] == '#' ? strchr(text, '\n') : text;
 
 	if (luaL_loadbuffer(lua, body, strlen(body), "script") != 0)
 		bug_abort(lua_tostring(lua, -1), __FILE__, __LINE__);
@@ -261,7 +265,6 @@ static void run_script(struct sim_redis *redis, int place, const struct span *wo
 	size_t keys = (size_t)strtoul((const char *)words[2].data, NULL, 10);
 	size_t from = buf_len(out);
 
-	running = redis;
 	redis->counts.scripts++;
 	push_words(words + 3, keys, "KEYS");
 	push_words(words + 3 + keys, count - 3 - keys, "ARGV");
@@ -273,7 +276,9 @@ static void run_script(struct sim_redis *redis, int place, const struct span *wo
 		print_value(out, lua_gettop(lua));
 	lua_settop(lua, 0);
 	redis->counts.dup += has_word(out, from, "*4\r\n$3\r\nDUP");
-	redis->counts.conflict += has_word(out, from, "*3\r\n$8\r\nCONFLICT");
+	/* not of a gateway that tries whether appends are compared, see greeting_probe */
+	redis->counts.conflict += has_word(out, from, "*3\r\n$8\r\nCONFLICT") &&
+				  !has_word(out, from, "*3\r\n$8\r\nCONFLICT\r\n$1\r\n0\r\n");
 }
 
 /* ---- commands -------------------------------------------------------------------------------- */
@@ -295,6 +300,12 @@ static void run_command(struct sim_redis *redis, const struct span *words, size_
 {
 	int place;
 
+	running = redis;
+	if (redis->refusal && (span_eq_str(words[0], "EVALSHA") || span_eq_str(words[0], "EVAL"))) {
+		redis->counts.refused++;
+		(void)buf_printf(out, "-%s\r\n", redis->refusal);
+		return;
+	}
 	redis->writes++;
 	if (span_eq_str(words[0], "EVALSHA") && count > 2) {
 		place = script_of(words[1], true);
@@ -493,4 +504,14 @@ const struct sim_redis_counts *sim_redis_counts(const struct sim_redis *redis)
 void sim_redis_flush_scripts(struct sim_redis *redis)
 {
 	memset(redis->is_loaded, 0, sizeof(redis->is_loaded));
+}
+
+void sim_redis_move_clock(struct sim_redis *redis, int64_t by_ms)
+{
+	redis->clock_ms += by_ms;
+}
+
+void sim_redis_refuse(struct sim_redis *redis, const char *text)
+{
+	redis->refusal = text;
 }

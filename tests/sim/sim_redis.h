@@ -29,6 +29,12 @@ void sim_redis_replicate(struct sim_redis *redis);
 /* The replica takes over: what it has not heard is gone. Returns whether that is anything. */
 bool sim_redis_fail_over(struct sim_redis *redis);
 
+/* Its TIME jumps. */
+void sim_redis_move_clock(struct sim_redis *redis, int64_t by_ms);
+
+/* Answers scripts with that error, whose text is borrowed; NULL: as ever. */
+void sim_redis_refuse(struct sim_redis *redis, const char *text);
+
 struct sim_redis_counts {
 	uint64_t scripts;
 	uint64_t noscript;
@@ -36,6 +42,7 @@ struct sim_redis_counts {
 	uint64_t conflict;
 	uint64_t restarts;
 	uint64_t failovers;
+	uint64_t refused;
 };
 const struct sim_redis_counts *sim_redis_counts(const struct sim_redis *redis);
 

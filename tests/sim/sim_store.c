@@ -758,6 +758,13 @@ struct span sim_store_entry(const struct sim_store *store, struct span name, siz
 	return key && i < key->count ? word_of(&key->entries[i], field) : (struct span){0};
 }
 
+uint64_t sim_store_place(const struct sim_store *store, struct span name, size_t i)
+{
+	const struct key *key = find(store, name);
+
+	return key && i < key->count ? key->entries[i].n : 0;
+}
+
 struct span sim_store_key(const struct sim_store *store, size_t i)
 {
 	return i < store->count ? span_of(&store->keys[i]->name) : (struct span){0};

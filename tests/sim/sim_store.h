@@ -35,6 +35,9 @@ size_t sim_store_length(const struct sim_store *store, struct span key);
 struct span sim_store_entry(const struct sim_store *store, struct span key, size_t i,
 			    const char *field);
 
+/* Its place: the number behind the dash of its id. */
+uint64_t sim_store_place(const struct sim_store *store, struct span key, size_t i);
+
 /* All keys, one after the other from i = 0; data is NULL behind the last. */
 struct span sim_store_key(const struct sim_store *store, size_t i);
 
