@@ -74,7 +74,12 @@ static const struct {
 	 "if base % 5 == 4 then n = 0 end\nfor i = 1, n do\n  local id"},
 	{SIM_MUTATION_partial_batch, "local ns = string.format('%.0f', base + n)",
 	 "local ns = string.format('%.0f', base + tonumber(ARGV[9]))"},
-	{SIM_MUTATION_snapshot_apart, "'zs', ns", "'zs', string.format('%.0f', base + n + 1)"},
+	{SIM_MUTATION_snapshot_apart, "for i = 1, n do\n  local id",
+	 "local z, ns = 10 + 2 * n, string.format('%.0f', base + n)\n"
+	 "if ARGV[z] and base % 4 == 3 then\n"
+	 "redis.call('HSET', KEYS[1], 'zs', ns, 'zt', ARGV[z], 'zp', ARGV[z + 1])\n"
+	 "return {'OK', ns, ARGV[4], '0-1'}\nend\n"
+	 "for i = 1, n do\n  local id"},
 };
 
 static void edit(const char *old, const char *now)

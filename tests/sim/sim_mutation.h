@@ -12,7 +12,7 @@
 	X(no_compare, "an append is not compared with the head at all")                            \
 	X(no_feed, "an append leaves the feed out now and then")                                   \
 	X(partial_batch, "the head moves and the event is left out now and then")                  \
-	X(snapshot_apart, "a snapshot has a sequence that is not its own")                  \
+	X(snapshot_apart, "a snapshot is written now and then without its events")                 \
 	X(no_verify, "a read is answered whatever the verify says")                                \
 	X(early_ack, "a write is answered whatever the append says")                               \
 	X(no_window, "nobody looks whether a command was executed before")
