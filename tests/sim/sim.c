@@ -23,7 +23,7 @@
 
 #define FAILURES_SHOWN 10
 #define JOBS_MAX 64
-#define MUTATION_SEEDS 2000
+#define MUTATION_SEEDS 4000
 #define REPEAT_EVERY 64
 /* From so many histories on even what is rare must have been seen. */
 #define RARE_FROM 50000

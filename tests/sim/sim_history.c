@@ -51,7 +51,7 @@ static void plan(struct history *h)
 {
 	h->kind = sim_one_in(h->net, 4) ? SIM_VALUES : SIM_EVENTS;
 	history_happened(h, SIM_values, h->kind == SIM_VALUES ? 1 : 0);
-	h->has_failover = sim_one_in(h->net, 4);
+	h->has_failover = sim_one_in(h->net, 4) || sim_mutation_needs_loss();
 	h->client_count = 1 + (unsigned)sim_random(h->net, CLIENTS_MAX);
 	h->entity_count = 1 + (unsigned)sim_random(h->net, ENTITIES_MAX);
 	h->is_hot = sim_one_in(h->net, 4);
@@ -59,6 +59,10 @@ static void plan(struct history *h)
 		h->client_count = CLIENTS_MAX;
 		h->entity_count = 1;
 		sim_set_latency(h->net, 20 * NS_PER_MS, NS_PER_MS);
+	}
+	if (sim_mutation_needs_loss()) {
+		h->kind = SIM_EVENTS;
+		h->entity_count = 1;
 	}
 	for (unsigned i = 0; i < h->client_count; i++) {
 		h->clients[i] = (struct client){

@@ -55,6 +55,11 @@ const char *sim_mutation_text(enum sim_mutation mutation)
 	return mutations[mutation].text;
 }
 
+bool sim_mutation_needs_loss(void)
+{
+	return the.mutation == SIM_MUTATION_no_tag;
+}
+
 /* ---- scripts --------------------------------------------------------------------------------- */
 
 /* A gateway tries an append that must not succeed before it serves, at a sequence of 16 digits;

@@ -30,6 +30,9 @@ void sim_mutate(enum sim_mutation mutation);
 const char *sim_mutation_name(enum sim_mutation mutation);
 const char *sim_mutation_text(enum sim_mutation mutation);
 
+/* It shows only where a tail is lost: every history then has a replica that may take over. */
+bool sim_mutation_needs_loss(void);
+
 /* The text that runs in place of a script's, borrowed until the next call. */
 const char *sim_mutation_script(const char *source);
 
