@@ -105,7 +105,8 @@ static void add_totals(struct totals *sum, const struct totals *part)
 	sum->simulated_ns += part->simulated_ns;
 }
 
-/* One process each; one that dies has done nothing, which the sum shows. */
+/* One process each, for the scripts are compiled once in each. One that dies has done nothing,
+ * which the sum shows. */
 static void run_jobs(uint64_t seed, uint64_t count, unsigned jobs, struct totals *ret_totals)
 {
 	int ends[JOBS_MAX][2];
@@ -144,10 +145,7 @@ static int run_many(uint64_t seed, uint64_t count, unsigned jobs)
 	double start = seconds_now();
 	double wall;
 
-	if (jobs == 1)
-		run_slice(seed, count, &totals);
-	else
-		run_jobs(seed, count, jobs, &totals);
+	run_jobs(seed, count, jobs, &totals);
 	wall = seconds_now() - start;
 	for (size_t k = 0; k < SIM_SOMETIMES_; k++) {
 		printf("# %-20s %" PRIu64 "\n", sim_sometimes_name((enum sim_sometimes)k),
@@ -213,13 +211,13 @@ static int try_mutation(enum sim_mutation mutation, uint64_t count, unsigned tes
 
 static int run_test(uint64_t seed, uint64_t count, unsigned jobs)
 {
-	int bad = 0;
+	int bad;
 
-	/* before the scripts are compiled here */
 	printf("1..%d\n", 3 + SIM_MUTATIONS_ - 1);
+	bad = run_many(seed, count, jobs);
 	for (int i = SIM_NO_MUTATION + 1; i < SIM_MUTATIONS_; i++)
 		bad |= try_mutation((enum sim_mutation)i, MUTATION_SEEDS, (unsigned)i + 3);
-	return run_many(seed, count, jobs) | bad;
+	return bad;
 }
 
 static enum sim_mutation mutation_of(const char *name)
