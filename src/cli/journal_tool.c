@@ -179,6 +179,9 @@ static enum status open_journal(struct tool *tool, bool may_create, uint64_t wai
 	};
 	enum status st = choose_url(tool, may_create, url, sizeof(url));
 
+	if (tls.is_insecure)
+		(void)fputs("headgate: journal.tls_insecure: the certificate is not looked at\n",
+			    stderr); /* a warning that cannot be written is none */
 	(void)snprintf(durability, sizeof(durability), "%.*s",
 		       SPAN_FMT(config_choice_name(CONFIG_KEY_journal_durability,
 						   config->journal_durability)));

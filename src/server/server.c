@@ -217,6 +217,8 @@ static enum status server_open_journal(struct server *server, struct error *err)
 	};
 	enum status status;
 
+	if (tls.is_insecure)
+		LOG(WARN, JOURNAL_INSECURE, LOG_STR("key", "journal.tls_insecure"));
 	(void)snprintf(durability, sizeof(durability), "%.*s",
 		       SPAN_FMT(config_choice_name(CONFIG_KEY_journal_durability,
 						   config->journal_durability)));
