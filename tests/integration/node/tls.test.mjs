@@ -49,11 +49,10 @@ describe('a journal over TLS', () => {
   });
   after(() => world.end());
 
-  it('serves carts, and news of CRDTs are listened to', async () => {
+  it('serves carts', async () => {
     const gateway = await start(ca('ca'));
     await add(gateway, 'ann');
     assert.equal(await quantity(gateway, 'ann'), 1);
-    assert.match(await redisCommand(redis.socket, 'CLIENT', 'LIST', 'TYPE', 'pubsub'), /cmd=subscribe/);
     await gateway.kill('SIGTERM');
   });
 
