@@ -36,8 +36,10 @@ enum forward_result {
 
 struct peer {
 	struct map_node node; /* key: address */
+	struct list retired_node;
 	struct forwards *forwards;
 	char *address;
+	uint64_t incarnation; /* of the process there */
 	struct channel *channel;
 	size_t calls;
 };
@@ -46,7 +48,8 @@ struct forwards {
 	struct forwards_params params;
 	struct peer_auth *auth; /* NULL: not known yet */
 	struct map peers;
-	struct list calls; /* struct forward */
+	struct list retired; /* whose process is another now, and calls are not over */
+	struct list calls;   /* struct forward */
 	struct loop_task tidy;
 	struct metrics_series *results[FORWARD_RESULTS]; /* all NULL without metrics */
 	struct metrics_series *suspicions;
@@ -98,21 +101,42 @@ static struct channel_params channel_params_of(const struct forwards_params *par
 	return channel;
 }
 
+/* Another process is there now: how the old connection ends says nothing of it. */
+static void retire(struct peer *peer)
+{
+	map_remove(&peer->forwards->peers, &peer->node);
+	list_push_back(&peer->forwards->retired, &peer->retired_node);
+	forwards_tidy(peer->forwards);
+}
+
+static struct peer *find_peer(struct forwards *forwards, const char *address, uint64_t incarnation)
+{
+	struct map_node *node = map_find(&forwards->peers, span_from_str(address));
+	struct peer *peer = node ? container_of(node, struct peer, node) : NULL;
+
+	if (!peer || peer->incarnation == incarnation)
+		return peer;
+	retire(peer);
+	return NULL;
+}
+
 /* NULL: nobody can be reached under such an address. */
 static struct peer *peer_of(struct forwards *forwards, const char *address)
 {
 	struct channel_params params = channel_params_of(&forwards->params);
-	struct map_node *node = map_find(&forwards->peers, span_from_str(address));
+	uint64_t incarnation = ownership_incarnation(forwards->params.ownership, address);
+	struct peer *peer = find_peer(forwards, address, incarnation);
 	struct address where;
 	struct error err;
-	struct peer *peer;
 
-	if (node)
-		return container_of(node, struct peer, node);
+	if (peer)
+		return peer;
 	if (address_parse(span_from_str(address), "127.0.0.1", &where, &err) != ST_OK)
 		return NULL;
 	peer = mem_new(struct peer);
 	peer->forwards = forwards;
+	peer->incarnation = incarnation;
+	list_init(&peer->retired_node);
 	peer->address = mem_strdup(address);
 	peer->node.key = span_from_str(peer->address);
 	BUG_ON(!map_insert(&forwards->peers, &peer->node));
@@ -122,7 +146,10 @@ static struct peer *peer_of(struct forwards *forwards, const char *address)
 
 static void peer_free(struct peer *peer)
 {
-	map_remove(&peer->forwards->peers, &peer->node);
+	if (list_is_linked(&peer->retired_node))
+		list_remove(&peer->retired_node);
+	else
+		map_remove(&peer->forwards->peers, &peer->node);
 	channel_close(peer->channel);
 	mem_free(peer->address);
 	mem_free(peer);
@@ -141,6 +168,12 @@ static void on_tidy(void *data)
 		    !ownership_has_member(forwards->params.ownership, peer->address))
 			peer_free(peer);
 		node = next;
+	}
+	list_for_each_safe (it, &forwards->retired) {
+		struct peer *peer = list_entry(it, struct peer, retired_node);
+
+		if (peer->calls == 0)
+			peer_free(peer);
 	}
 }
 
@@ -225,7 +258,9 @@ static void try_next(struct forward *forward, const struct grpc_status *status, 
 	const struct forward_request *request = &forward->request;
 	const char *address;
 
-	if (ownership_suspect(ownership, forward->peer->address, now_ns)) {
+	if (ownership_incarnation(ownership, forward->peer->address) ==
+		    forward->peer->incarnation &&
+	    ownership_suspect(ownership, forward->peer->address, now_ns)) {
 		LOG(WARN, PEER_SUSPECTED, LOG_STR("peer", forward->peer->address),
 		    LOG_STR("code", status_name(status->code)),
 		    LOG_SPAN("reason", status->message));
@@ -389,6 +424,7 @@ struct forwards *forwards_new(const struct forwards_params *params)
 	forwards->params = *params;
 	map_init(&forwards->peers);
 	list_init(&forwards->calls);
+	list_init(&forwards->retired);
 	loop_task_init(&forwards->tidy, on_tidy, forwards);
 	if (!params->metrics)
 		return forwards;
@@ -416,6 +452,8 @@ void forwards_free(struct forwards *forwards)
 		forward_cancel(list_entry(forwards->calls.next, struct forward, node));
 	while ((node = map_next(&forwards->peers, NULL)))
 		peer_free(container_of(node, struct peer, node));
+	while (!list_is_empty(&forwards->retired))
+		peer_free(list_entry(forwards->retired.next, struct peer, retired_node));
 	loop_task_cancel(&forwards->tidy);
 	map_fini(&forwards->peers);
 	mem_free(forwards);

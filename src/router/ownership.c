@@ -178,6 +178,13 @@ bool ownership_has_member(const struct ownership *o, const char *address)
 	return find(o, address) != NULL;
 }
 
+uint64_t ownership_incarnation(const struct ownership *o, const char *address)
+{
+	const struct member *member = find(o, address);
+
+	return member ? member->incarnation : 0;
+}
+
 uint64_t ownership_version(const struct ownership *o)
 {
 	return o->version;

@@ -46,6 +46,9 @@ bool ownership_is_suspect(const struct ownership *ownership, const char *address
 
 bool ownership_has_member(const struct ownership *ownership, const char *address);
 
+/* Of the process that serves there now; 0: nobody. */
+uint64_t ownership_incarnation(const struct ownership *ownership, const char *address);
+
 uint64_t ownership_version(const struct ownership *ownership);
 
 #endif

@@ -345,6 +345,13 @@ static void on_reply(void *data, const struct entity_reply *reply)
 
 static void place(struct router_call *call);
 
+/* For the newest view; place is next. */
+static void ask(struct router_call *call)
+{
+	call->state = ROUTER_CALL_ASKING;
+	call->question = owners_ask(call->router->owners);
+}
+
 static void refuse_damped(struct router_call *call)
 {
 	const struct entity_reply reply = {
@@ -397,7 +404,11 @@ static void submit(struct router_call *call, struct span key)
 		return;
 	if (router->owners &&
 	    owners_is_damped(router->owners, exchange->method->service->persistence_id, key)) {
-		refuse_damped(call);
+		/* Others may have heard of a change already that makes it ours. */
+		if (call->question)
+			refuse_damped(call);
+		else
+			ask(call);
 		return;
 	}
 	call->state = ROUTER_CALL_RUNNING;
@@ -493,8 +504,7 @@ static void place(struct router_call *call)
 	struct span key;
 
 	if (owners && owners_is_behind(owners, exchange->forwarded) && !call->question) {
-		call->state = ROUTER_CALL_ASKING;
-		call->question = owners_ask(owners);
+		ask(call);
 		return;
 	}
 	if (!find_key(call, &key))
