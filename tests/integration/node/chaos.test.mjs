@@ -151,3 +151,11 @@ it('three gateways on Redis, 40 s of faults', async () => {
   assert.ok(isGood, `./dev chaos --seed ${seed} --seconds 40 --rate 600 --clients 24\n${lines.join('\n')}`);
   assert.ok(summary.acknowledged > 1000 && summary.faults > 5, lines.join('\n'));
 });
+
+it('a rolling restart of three gateways: no command fails, though nobody asks twice', async () => {
+  const lines = [];
+  const { summary, isGood } = await chaos({ ...defaults, rolling: true, rate: 500, clients: 24, seed: 7 }, (line) => lines.push(line));
+  print(summary, (line) => lines.push(line));
+  assert.ok(isGood, lines.join('\n'));
+  assert.equal(summary.failed, 0);
+});
