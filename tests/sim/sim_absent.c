@@ -4,6 +4,7 @@
 #include <stddef.h>
 
 #include "journal/redis/embedded.h"
+#include "journal/redis/tail_file.h"
 #include "src/base/error.h"
 #include "src/runtime/signals.h"
 #include "src/runtime/stream.h"
@@ -87,4 +88,38 @@ struct stream *tls_connect(struct loop *loop, const struct address *address, uin
 {
 	(void)params;
 	return stream_connect(loop, address, deadline_ns, ops, data);
+}
+
+/* Salvage files: what is lost is looked for and counted, and not written to a real disk. The linker
+ * puts these before the real ones (--wrap), which stand among functions that are needed. */
+enum status __wrap_tail_file_open(struct tail_file *file, const char *directory, struct error *err);
+enum status __wrap_tail_file_write(struct tail_file *file, struct span type,
+				   const struct tail_command *command, struct span base,
+				   struct error *err);
+bool __wrap_tail_file_close(struct tail_file *file);
+
+enum status __wrap_tail_file_open(struct tail_file *file, const char *directory, struct error *err)
+{
+	(void)file;
+	(void)directory;
+	(void)err;
+	return ST_OK;
+}
+
+enum status __wrap_tail_file_write(struct tail_file *file, struct span type,
+				   const struct tail_command *command, struct span base,
+				   struct error *err)
+{
+	(void)file;
+	(void)type;
+	(void)command;
+	(void)base;
+	(void)err;
+	return ST_OK;
+}
+
+bool __wrap_tail_file_close(struct tail_file *file)
+{
+	(void)file;
+	return true;
 }
