@@ -124,7 +124,7 @@ it('keys without their meta key on any master: no journal is made; an empty clus
   }
 });
 
-it('CRDTs at two gateways: a master is killed, be it where news are heard', { timeout: 40000 }, async () => {
+it('CRDTs at two gateways: a master is killed, be it where news are heard', { timeout: 90000 }, async () => {
   const world = new World();
   try {
     const { servers, url } = await startCluster(world, { replicas: 3 });
@@ -144,7 +144,7 @@ it('CRDTs at two gateways: a master is killed, be it where news are heard', { ti
     // both at once: the second may be well again before the first is
     await Promise.all(gateways.map(async (gateway) => {
       await waitFor('trouble', async () => !(await isReady(gateway)));
-      await waitFor('readiness', () => isReady(gateway), 20000);
+      await waitFor('readiness', () => isReady(gateway), 45000);
     }));
     for (const i of [0, 1]) for (const id of ids) await add(i, id);
     await bothHave('4');
