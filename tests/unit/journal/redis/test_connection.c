@@ -14,7 +14,8 @@
 
 #define TAG "tttttttttttttttt"
 #define OTHER "oooooooooooooooo"
-#define OK_1 "*4\r\n$2\r\nOK\r\n$1\r\n1\r\n$16\r\n" TAG "\r\n$3\r\n0-1\r\n"
+#define OK_AT(feed) "*4\r\n$2\r\nOK\r\n$1\r\n1\r\n$16\r\n" TAG "\r\n$3\r\n0-" feed "\r\n"
+#define OK_1 OK_AT("1")
 #define DUP_MINE "*4\r\n$3\r\nDUP\r\n$1\r\n1\r\n$16\r\n" TAG "\r\n$16\r\n" TAG "\r\n"
 #define DUP_OTHER "*4\r\n$3\r\nDUP\r\n$1\r\n1\r\n$16\r\n" OTHER "\r\n$16\r\n" OTHER "\r\n"
 #define CONFLICT "*3\r\n$8\r\nCONFLICT\r\n$1\r\n1\r\n$16\r\n" OTHER "\r\n"
@@ -302,9 +303,9 @@ static void too_many_are_refused(void **state)
 	assert_false(answer.is_unknown);
 	assert_false(two[0].is_done || two[1].is_done);
 	fake_redis_answer(fake, FAKE_REDIS_REPLY, OK_1);
-	fake_redis_answer(fake, FAKE_REDIS_REPLY, OK_1);
+	fake_redis_answer(fake, FAKE_REDIS_REPLY, OK_AT("2"));
 	assert_true(journal_client_until(&client, &two[1].is_done));
-	fake_redis_answer(fake, FAKE_REDIS_REPLY, OK_1);
+	fake_redis_answer(fake, FAKE_REDIS_REPLY, OK_AT("3"));
 	append();
 	assert_int_equal(answer.result, JOURNAL_OK);
 	journal_answer_fini(&two[0]);

@@ -15,7 +15,10 @@
 #include "tests/unit/unit.h"
 
 #define TAG "tttttttttttttttt"
-#define OK_1 "*4\r\n$2\r\nOK\r\n$1\r\n1\r\n$16\r\n" TAG "\r\n$3\r\n0-1\r\n"
+#define OK_AT(feed) "*4\r\n$2\r\nOK\r\n$1\r\n1\r\n$16\r\n" TAG "\r\n$3\r\n0-" feed "\r\n"
+#define OK_1 OK_AT("1")
+/* of tail.lua: what was acknowledged is there */
+#define TAIL_1 "*2\r\n$1\r\n1\r\n$1\r\n1\r\n"
 #define LIMIT_NS (10 * NS_PER_S)
 
 enum { A, B, SERVERS };
@@ -421,15 +424,18 @@ static void told_of_another(void **state)
 	while (fake_redis_count_of(sentinels[1], "SUBSCRIBE") == 0)
 		journal_client_run(&client, 1);
 	set_primary(B);
-	fake_redis_answer(fakes[B], FAKE_REDIS_REPLY, OK_1);
+	fake_redis_answer(fakes[B], FAKE_REDIS_REPLY, TAIL_1);
+	fake_redis_answer(fakes[B], FAKE_REDIS_REPLY, OK_AT("2"));
 	fake_redis_say(
 		sentinels[1],
 		say("*3\r\n$7\r\nmessage\r\n$14\r\n+switch-master\r\n$%d\r\n%s\r\n", len, text));
 	assert_true(journal_client_until(&client, &answer.is_done));
 	assert_int_equal(answer.result, JOURNAL_OK);
-	assert_int_equal(fake_redis_count(fakes[B]), 1);
+	assert_int_equal(fake_redis_count(fakes[B]), 2); /* whether all is there, and the append */
 	wait_no_peers(fakes[A]);
-	expect_at(B);
+	fake_redis_answer(fakes[B], FAKE_REDIS_REPLY, OK_AT("3"));
+	append();
+	assert_int_equal(answer.result, JOURNAL_OK);
 }
 
 /* Nobody tells; it is found by asking. */
