@@ -154,13 +154,15 @@ void owners_conflict(struct owners *owners, struct span type, struct span id)
 	damping_conflict(owners->damping, type, id, loop_now_ns(owners->params.loop));
 }
 
-bool owners_is_damped(struct owners *owners, struct span type, struct span id)
+bool owners_is_damped(const struct owners *owners, struct span type, struct span id)
 {
-	if (!damping_is_refusing(owners->damping, type, id, loop_now_ns(owners->params.loop)) ||
-	    ownership_is_ours(owners->ownership, type, id))
-		return false;
+	return damping_is_refusing(owners->damping, type, id, loop_now_ns(owners->params.loop)) &&
+	       !ownership_is_ours(owners->ownership, type, id);
+}
+
+void owners_command_damped(struct owners *owners)
+{
 	count(owners->damped, 1);
-	return true;
 }
 
 struct journal_id owners_new_id(struct owners *owners)

@@ -59,10 +59,12 @@ uint64_t owners_heard(const struct owners *owners);
 /* Whether an entity that is awake here belongs to somebody else. */
 bool owners_is_elsewhere(const struct owners *owners, struct span type, struct span id);
 
-/* The journal told us of a change by others; and whether a command must wait for that reason.
- * Counts those. */
+/* The journal told us of a change by others; and whether a command must wait for that reason. */
 void owners_conflict(struct owners *owners, struct span type, struct span id);
-bool owners_is_damped(struct owners *owners, struct span type, struct span id);
+bool owners_is_damped(const struct owners *owners, struct span type, struct span id);
+
+/* A command was refused because it must wait. */
+void owners_command_damped(struct owners *owners);
 
 /* A fresh id for a command that may have to be sent again. */
 struct journal_id owners_new_id(struct owners *owners);

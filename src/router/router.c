@@ -361,6 +361,7 @@ static void refuse_damped(struct router_call *call)
 		.retry_after_ms = DAMPING_REFUSAL_MS,
 	};
 
+	owners_command_damped(call->router->owners);
 	reply_failure(call, &reply);
 }
 
